@@ -1,0 +1,1 @@
+//! The DER types of Kerberos and the GSS framing

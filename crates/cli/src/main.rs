@@ -1,0 +1,3 @@
+//! The `trihound` program.
+
+fn main() {}

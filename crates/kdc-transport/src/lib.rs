@@ -1,0 +1,1 @@
+//! Round trips to a KDC over UDP and TCP

@@ -1,0 +1,1 @@
+//! Kerberos itself: exchanges, keytab, ccache, krb5.conf, replay cache

@@ -1,0 +1,256 @@
+use core::fmt;
+
+use thiserror::Error;
+
+/// A message that has to reach a service and be answered, before the protocol can go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExchangeRequest {
+    /// Which service of the realm is meant.
+    pub service: Service,
+    /// The realm (or domain) whose service is meant.
+    pub realm: String,
+    /// The request, without the transport's own framing.
+    pub message: Vec<u8>,
+    /// What is known about how to send it.
+    pub hint: TransportHint,
+    /// Where to, when the protocol itself decides it.
+    pub route: Option<Route>,
+}
+
+/// The kinds of services that an exchange may be with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Service {
+    /// A Key Distribution Center (RFC 4120 section 7.2).
+    Kdc,
+    /// The password-change service (RFC 3244).
+    Kpasswd,
+    /// A replay cache that several hosts share.
+    ReplayCache,
+    /// A domain controller that verifies an NTLM response.
+    Verifier,
+}
+
+/// How the message should travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TransportHint {
+    /// The transport's choice, by size.
+    #[default]
+    Any,
+    /// A stream only: a datagram's answer would not fit (KRB_ERR_RESPONSE_TOO_BIG, RFC 4120
+    /// section 7.2.1).
+    StreamOnly,
+}
+
+/// An address that the protocol prescribes, in the form `host:port`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Route(pub String);
+
+/// What became of an [`ExchangeRequest`].
+#[derive(Clone, Copy, Debug)]
+pub enum Reply<'a> {
+    /// The service's answer, without the transport's framing.
+    Bytes(&'a [u8]),
+    /// Nobody answered.
+    Failed(&'a TransportFailure),
+}
+
+/// Where an exchange stands after a step.
+#[must_use]
+#[derive(Debug)]
+pub enum Progress<T> {
+    /// A round trip is needed; step again with its [`Reply`].
+    Exchange(ExchangeRequest),
+    /// The exchange is over.
+    Done(T),
+}
+
+/// A protocol that needs some round trips and then has a result.
+pub trait Exchange {
+    /// What the exchange is for.
+    type Output;
+    /// Why it may fail.
+    type Error;
+
+    /// Goes on. `None` is for the first step only; each later one brings the reply to the request
+    /// of the step before. After an error or `Done` the exchange is over.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the protocol says; a failed step is final.
+    fn step(&mut self, reply: Option<Reply<'_>>) -> Result<Progress<Self::Output>, Self::Error>;
+}
+
+/// Sends a request and waits for its answer.
+///
+/// Ten lines over a socket make one: send `request.message` to a KDC of `request.realm`, return
+/// the bytes of the answer. Timeouts, retries and the choice among several KDCs are its business.
+pub trait Transport {
+    /// One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportFailure`] when nobody answered.
+    fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure>;
+}
+
+impl<T: Transport + ?Sized> Transport for &mut T {
+    fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
+        (**self).round_trip(request)
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
+        (**self).round_trip(request)
+    }
+}
+
+/// Nobody answered a request; `attempts` tells what was tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TransportFailure {
+    /// The realm whose service was asked.
+    pub realm: String,
+    /// One line for each thing tried: where, and what came of it.
+    pub attempts: Vec<String>,
+    /// What the caller can do about it.
+    pub advice: String,
+}
+
+impl fmt::Display for TransportFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no service of realm {} answered", self.realm)?;
+        if !self.attempts.is_empty() {
+            write!(f, " ({})", self.attempts.join("; "))?;
+        }
+        if !self.advice.is_empty() {
+            write!(f, "; {}", self.advice)?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for TransportFailure {}
+
+/// Why [`drive`] ended without a result.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DriveError<E> {
+    /// The protocol failed.
+    #[error(transparent)]
+    Protocol(E),
+    /// The protocol asked for more round trips than any of ours needs; a limit of last resort.
+    #[error(
+        "the exchange did not end within {MAX_ROUND_TRIPS} round trips; the service sends it in circles"
+    )]
+    TooManyRoundTrips,
+}
+
+/// Round trips that [`drive`] allows. The exchanges have tighter limits of their own (pre-auth
+/// rounds, referral hops); this one only makes a mistake there end.
+pub const MAX_ROUND_TRIPS: usize = 64;
+
+/// Runs an exchange to its end over a blocking transport.
+///
+/// A transport failure goes into the exchange as [`Reply::Failed`], so that the protocol's own
+/// error tells what it was about.
+///
+/// # Errors
+///
+/// The exchange's error, or [`DriveError::TooManyRoundTrips`].
+pub fn drive<X: Exchange, T: Transport>(
+    mut exchange: X,
+    mut transport: T,
+) -> Result<X::Output, DriveError<X::Error>> {
+    let mut progress = exchange.step(None).map_err(DriveError::Protocol)?;
+    for _ in 0..MAX_ROUND_TRIPS {
+        let request = match progress {
+            Progress::Done(output) => return Ok(output),
+            Progress::Exchange(request) => request,
+        };
+        let answer = transport.round_trip(&request);
+        let reply = match &answer {
+            Ok(bytes) => Reply::Bytes(bytes),
+            Err(failure) => Reply::Failed(failure),
+        };
+        progress = exchange.step(Some(reply)).map_err(DriveError::Protocol)?;
+    }
+    match progress {
+        Progress::Done(output) => Ok(output),
+        Progress::Exchange(_) => Err(DriveError::TooManyRoundTrips),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Countdown(usize);
+
+    impl Exchange for Countdown {
+        type Output = &'static str;
+        type Error = String;
+
+        fn step(&mut self, reply: Option<Reply<'_>>) -> Result<Progress<Self::Output>, String> {
+            if let Some(Reply::Failed(failure)) = reply {
+                return Err(failure.to_string());
+            }
+            if self.0 == 0 {
+                return Ok(Progress::Done("lift-off"));
+            }
+            self.0 -= 1;
+            Ok(Progress::Exchange(ExchangeRequest {
+                service: Service::Kdc,
+                realm: "R".into(),
+                message: vec![],
+                hint: TransportHint::Any,
+                route: None,
+            }))
+        }
+    }
+
+    struct Echo;
+
+    impl Transport for Echo {
+        fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
+            Ok(request.message.clone())
+        }
+    }
+
+    struct Dead;
+
+    impl Transport for Dead {
+        fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
+            Err(TransportFailure {
+                realm: request.realm.clone(),
+                attempts: vec!["127.0.0.1:88: refused".into()],
+                advice: "start a KDC".into(),
+            })
+        }
+    }
+
+    #[test]
+    fn drives_to_the_end() {
+        assert_eq!(drive(Countdown(3), Echo).unwrap(), "lift-off");
+        assert_eq!(drive(Countdown(MAX_ROUND_TRIPS), Echo).unwrap(), "lift-off");
+    }
+
+    #[test]
+    fn an_endless_exchange_is_cut_off() {
+        assert!(matches!(
+            drive(Countdown(MAX_ROUND_TRIPS + 1), Echo),
+            Err(DriveError::TooManyRoundTrips)
+        ));
+    }
+
+    #[test]
+    fn a_dead_service_reaches_the_protocol_with_what_was_tried() {
+        let Err(DriveError::Protocol(text)) = drive(Countdown(1), Dead) else {
+            panic!("must fail");
+        };
+        assert_eq!(
+            text,
+            "no service of realm R answered (127.0.0.1:88: refused); start a KDC"
+        );
+    }
+}

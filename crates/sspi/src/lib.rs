@@ -1,0 +1,1 @@
+//! The SSPI contract: packages, function table, buffers, flags, status

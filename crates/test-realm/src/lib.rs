@@ -1,0 +1,1 @@
+//! An embedded KDC for tests and the demo

@@ -1,0 +1,1 @@
+//! A pure-Rust security provider in the shape of Windows SSPI

@@ -1,0 +1,1 @@
+//! Floors, bans and licences

@@ -1,0 +1,1 @@
+//! Drivers for real peers and the interop matrix

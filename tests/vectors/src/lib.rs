@@ -1,0 +1,1 @@
+//! Runs every known answer of a folder
