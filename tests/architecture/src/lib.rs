@@ -1,1 +1,11 @@
-//! Floors, bans and licences
+//! Floors, bans and licences: what holds between the crates of the workspace, checked on a plain [`Graph`] so that each
+//! rule can be shown to bite on a made-up one. `tests/it` reads the real workspace.
+
+mod files;
+mod graph;
+mod licence;
+mod rules;
+
+pub use files::{LongFiles, lint_violations, source_violations, top_level_violations};
+pub use graph::{DependencyKind, Edge, Graph, Package};
+pub use rules::{Violation, violations};
