@@ -91,7 +91,7 @@ fn an_arrow_upwards_or_sideways_is_found() {
             "trihound-asn1",
             "trihound-secret",
             DependencyKind::Normal,
-        )
+        );
     });
     let sideways = Violation::Floor {
         from: "asn1".to_owned(),
@@ -110,7 +110,7 @@ fn a_dev_dependency_may_point_upwards() {
             "trihound-asn1",
             "trihound-krb5",
             DependencyKind::Development,
-        )
+        );
     };
     assert_eq!(with(change), []);
 }
@@ -136,7 +136,7 @@ fn a_product_crate_that_links_a_test_crate_is_found() {
             "trihound-krb5",
             "trihound-vectors",
             DependencyKind::Normal,
-        )
+        );
     });
     let expected = Violation::DependsOnTests {
         from: "trihound-krb5".to_owned(),
@@ -153,7 +153,7 @@ fn a_crate_that_sees_what_it_must_not_is_found_at_any_distance() {
             "trihound-sspi",
             "trihound-asn1",
             DependencyKind::Normal,
-        )
+        );
     });
     let near = Violation::MustNotSee {
         from: "sspi".to_owned(),
@@ -224,7 +224,7 @@ fn a_crate_that_links_a_native_library_is_found() {
 #[test]
 fn a_pre_release_is_found_and_a_build_label_is_none() {
     let found = with_package("early", |package| {
-        package.version = "0.10.0-rc.20".to_owned()
+        package.version = "0.10.0-rc.20".to_owned();
     });
     assert_eq!(
         found,
@@ -266,7 +266,7 @@ fn a_feature_of_a_member_is_found() {
             .get_mut("trihound-crypto")
             .unwrap()
             .features
-            .push("weak".to_owned())
+            .push("weak".to_owned());
     });
     assert_eq!(
         found,
