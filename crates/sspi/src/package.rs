@@ -5,8 +5,9 @@ use trihound_secret::SecretBytes;
 
 use crate::{
     AcceptorAttributes, AcceptorRequirements, AccessToken, ContextAttribute, ContextAttributeValue,
-    CredentialAttribute, CredentialAttributeValue, CredentialUse, Error, Expiry, FunctionSet,
-    Identity, InitiatorAttributes, InitiatorRequirements, SecBufferDesc, SecPkgInfo,
+    CredentialAttribute, CredentialAttributeValue, CredentialUse, Error, Expiry, ExportFlags,
+    FunctionSet, Identity, InitiatorAttributes, InitiatorRequirements, InputDesc, SecBufferDesc,
+    SecPkgInfo, SecurityStatus,
 };
 
 /// A security package: what stands behind the function table.
@@ -173,7 +174,10 @@ pub trait SecurityPackage: Send + Sync + 'static {
     }
 
     /// QuerySecurityContextToken: the client's access token.
-    fn query_security_context_token(&self, _context: &Self::Context) -> Result<Arc<AccessToken>, Error> {
+    fn query_security_context_token(
+        &self,
+        _context: &Self::Context,
+    ) -> Result<Arc<AccessToken>, Error> {
         Err(Error::unsupported("QuerySecurityContextToken"))
     }
 
@@ -181,7 +185,7 @@ pub trait SecurityPackage: Send + Sync + 'static {
     fn export_security_context(
         &self,
         _context: &mut Option<Self::Context>,
-        _flags: u32,
+        _flags: ExportFlags,
     ) -> Result<SecretBytes, Error> {
         Err(Error::unsupported("ExportSecurityContext"))
     }
@@ -208,7 +212,7 @@ pub trait SecurityPackage: Send + Sync + 'static {
 pub type BoxedExchange = Box<dyn trihound_sansio::Exchange<Output = (), Error = Error> + Send>;
 
 /// What Negotiate has to know of a mechanism.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct MechanismInfo {
     /// The mechanism's object identifiers in dotted form, the preferred one first.
     pub oids: Vec<String>,
@@ -217,7 +221,7 @@ pub struct MechanismInfo {
 }
 
 /// The arguments of AcquireCredentialsHandle.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct AcquireRequest<'a> {
     /// `pszPrincipal`: whose credential; `None` is the default one.
     pub principal: Option<&'a str>,
@@ -230,14 +234,14 @@ pub struct AcquireRequest<'a> {
 }
 
 /// The arguments of InitializeSecurityContext.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct InitializeRequest<'a> {
     /// `pszTargetName`: the service principal name; may be `None` on later calls.
     pub target_name: Option<&'a str>,
     /// `fContextReq`; heeded on the first call.
     pub requirements: InitiatorRequirements,
     /// `pInput`: a TOKEN buffer from the peer, a CHANNEL_BINDINGS buffer. `None` on the first call.
-    pub input: Option<&'a SecBufferDesc<'a, 'a>>,
+    pub input: Option<InputDesc<'a>>,
     /// The thread's access token, when it impersonates.
     pub impersonation: Option<&'a Arc<AccessToken>>,
     /// The error that led Negotiate to fall back to this package.
@@ -245,16 +249,16 @@ pub struct InitializeRequest<'a> {
 }
 
 /// The arguments of AcceptSecurityContext.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct AcceptRequest<'a> {
     /// `fContextReq`; heeded on the first call.
     pub requirements: AcceptorRequirements,
     /// `pInput`: a TOKEN buffer from the peer, a CHANNEL_BINDINGS buffer.
-    pub input: Option<&'a SecBufferDesc<'a, 'a>>,
+    pub input: Option<InputDesc<'a>>,
 }
 
 /// The arguments of ChangeAccountPassword.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct ChangePasswordRequest<'a> {
     /// `pszDomainName`: the account's realm or domain.
     pub domain_name: &'a str,
@@ -281,6 +285,24 @@ pub enum Step {
     },
     /// SEC_I_ASYNC_CALL_PENDING: do this round trip and call `complete_exchange`.
     ExchangeNeeded(ExchangeRequest),
+}
+
+impl Step {
+    /// The success status that SSPI gives for the step.
+    #[must_use]
+    pub const fn status(&self) -> SecurityStatus {
+        match self {
+            Self::Complete(_) => SecurityStatus::SEC_E_OK,
+            Self::ContinueNeeded => SecurityStatus::SEC_I_CONTINUE_NEEDED,
+            Self::CompleteNeeded {
+                and_continue: false,
+            } => SecurityStatus::SEC_I_COMPLETE_NEEDED,
+            Self::CompleteNeeded { and_continue: true } => {
+                SecurityStatus::SEC_I_COMPLETE_AND_CONTINUE
+            }
+            Self::ExchangeNeeded(_) => SecurityStatus::SEC_I_ASYNC_CALL_PENDING,
+        }
+    }
 }
 
 /// What an established context has.
@@ -314,4 +336,3 @@ pub enum MechListMic {
     /// The context has no integrity.
     Impossible,
 }
-

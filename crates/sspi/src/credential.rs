@@ -1,0 +1,143 @@
+use std::borrow::Cow;
+
+use bitflags::bitflags;
+use trihound_sansio::Timestamp;
+
+use crate::SecPkgCapabilities;
+
+/// `SECPKG_ID_NONE`: the package has no RPC identifier.
+pub const SECPKG_ID_NONE: u16 = 0xFFFF;
+
+bitflags! {
+    /// What a credential is for: `fCredentialUse` (the `SECPKG_CRED_` values of sspi.h).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct CredentialUse: u32 {
+        /// SECPKG_CRED_INBOUND: to accept contexts.
+        const INBOUND = 0x0000_0001;
+        /// SECPKG_CRED_OUTBOUND: to initiate contexts.
+        const OUTBOUND = 0x0000_0002;
+        /// SECPKG_CRED_BOTH.
+        const BOTH = Self::INBOUND.bits() | Self::OUTBOUND.bits();
+        /// SECPKG_CRED_DEFAULT.
+        const DEFAULT = 0x0000_0004;
+        /// SECPKG_CRED_AUTOLOGON_RESTRICTED: never the default credential.
+        const AUTOLOGON_RESTRICTED = 0x0000_0010;
+        /// SECPKG_CRED_PROCESS_POLICY_ONLY: only the process's policy counts.
+        const PROCESS_POLICY_ONLY = 0x0000_0020;
+    }
+}
+
+impl Default for CredentialUse {
+    fn default() -> Self {
+        Self::OUTBOUND
+    }
+}
+
+/// When a credential or context ends (`ptsExpiry`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Expiry {
+    /// At this moment.
+    At(Timestamp),
+    /// Never.
+    Never,
+}
+
+impl Expiry {
+    /// Whether it is over at `now`.
+    #[must_use]
+    pub fn is_past(self, now: Timestamp) -> bool {
+        matches!(self, Self::At(end) if end <= now)
+    }
+}
+
+/// What a package says about itself (`SecPkgInfo`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecPkgInfo {
+    /// `fCapabilities`; a flag is set when it works.
+    pub capabilities: SecPkgCapabilities,
+    /// `wVersion`; 1 for every package of SSPI.
+    pub version: u16,
+    /// `wRPCID`, or [`SECPKG_ID_NONE`].
+    pub rpc_id: u16,
+    /// `cbMaxToken`: no handshake token is longer, in bytes.
+    pub max_token: u32,
+    /// `Name`; packages are found by it, without regard to ASCII case.
+    pub name: Cow<'static, str>,
+    /// `Comment`.
+    pub comment: Cow<'static, str>,
+}
+
+/// What QueryCredentialsAttributes and SetCredentialsAttributes are asked for: the
+/// `SECPKG_CRED_ATTR_` numbers of sspi.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CredentialAttribute {
+    /// Whose the credential is.
+    Names = 1,
+    /// The provider behind the credential.
+    SsiProvider = 2,
+    /// Which KDC proxy serves the credential.
+    KdcProxySettings = 3,
+    /// The certificate of the credential.
+    Cert = 4,
+}
+
+/// The value of a [`CredentialAttribute`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CredentialAttributeValue {
+    /// `SecPkgCredentials_Names`.
+    Names {
+        /// `sUserName`.
+        user_name: String,
+    },
+    /// `SecPkgCredentials_SSIProvider`.
+    SsiProvider {
+        /// `sProviderName`.
+        provider_name: String,
+        /// `ProviderInfo`.
+        provider_info: Vec<u8>,
+    },
+    /// `SecPkgCredentials_KdcProxySettings`.
+    KdcProxySettings {
+        /// The proxy server, `host:port:vdir`.
+        proxy_server: String,
+        /// `Flags`: 1 forces the proxy.
+        flags: u32,
+    },
+    /// `SecPkgCredentials_Cert`: the certificate in DER.
+    Cert(Vec<u8>),
+}
+
+impl CredentialAttribute {
+    /// The attribute of a `SECPKG_CRED_ATTR_` number.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Names),
+            2 => Some(Self::SsiProvider),
+            3 => Some(Self::KdcProxySettings),
+            4 => Some(Self::Cert),
+            _ => None,
+        }
+    }
+
+    /// The `SECPKG_CRED_ATTR_` number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+}
+
+impl CredentialAttributeValue {
+    /// Which attribute this is a value of.
+    #[must_use]
+    pub const fn attribute(&self) -> CredentialAttribute {
+        match self {
+            Self::Names { .. } => CredentialAttribute::Names,
+            Self::SsiProvider { .. } => CredentialAttribute::SsiProvider,
+            Self::KdcProxySettings { .. } => CredentialAttribute::KdcProxySettings,
+            Self::Cert(_) => CredentialAttribute::Cert,
+        }
+    }
+}
