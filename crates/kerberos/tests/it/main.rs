@@ -1,0 +1,6 @@
+//! Integration tests of the Kerberos package.
+
+mod messages;
+mod rc4;
+mod support;
+mod vectors;
