@@ -3,6 +3,7 @@ use core::fmt;
 use md4::Md4;
 use md5::{Digest, Md5};
 use sha1::Sha1;
+use sha2::Sha256;
 
 use crate::{Enctype, Error, profile};
 
@@ -106,6 +107,16 @@ pub fn unkeyed_checksum(kind: ChecksumType, data: &[u8]) -> Result<Vec<u8>, Erro
 #[must_use]
 pub fn md5(parts: &[&[u8]]) -> [u8; 16] {
     let mut digest = Md5::new();
+    for part in parts {
+        digest.update(part);
+    }
+    digest.finalize().into()
+}
+
+/// SHA-256 over the parts in order: for naming things such as a seen authenticator, not for keys.
+#[must_use]
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut digest = Sha256::new();
     for part in parts {
         digest.update(part);
     }

@@ -40,7 +40,7 @@ mod rfc8009;
 mod scatter;
 mod usage;
 
-pub use checksum::{ChecksumType, md5, unkeyed_checksum};
+pub use checksum::{ChecksumType, md5, sha256, unkeyed_checksum};
 pub use cts::{cts_decrypt, cts_encrypt};
 pub use enctype::{Enctype, Status};
 pub use error::Error;

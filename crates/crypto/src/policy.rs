@@ -82,7 +82,29 @@ impl EnctypePolicy {
 /// What weakens a policy, each by its own name. Nothing else in the crate does.
 pub mod danger {
     use super::EnctypePolicy;
-    use crate::Enctype;
+    use crate::{Enctype, Error};
+
+    /// A policy of exactly these enctypes, most preferred first, whatever their status; a repeated
+    /// one counts once.
+    ///
+    /// # Errors
+    /// [`Error::NoEnctype`] for an empty list and [`Error::UnknownEnctype`].
+    pub fn only_with_weak(enctypes: &[Enctype]) -> Result<EnctypePolicy, Error> {
+        let mut listed = Vec::with_capacity(enctypes.len());
+        for &enctype in enctypes {
+            enctype.profile().ok_or(Error::UnknownEnctype(enctype))?;
+            if !listed.contains(&enctype) {
+                listed.push(enctype);
+            }
+        }
+        if listed.is_empty() {
+            return Err(Error::NoEnctype);
+        }
+        Ok(EnctypePolicy {
+            enctypes: listed,
+            weak_iterations: false,
+        })
+    }
 
     /// Adds enctypes to the end of the list whatever their status. Unsupported numbers stay out:
     /// no permission makes a key of them.
