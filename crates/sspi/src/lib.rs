@@ -20,8 +20,10 @@ mod flags;
 mod function;
 mod handle;
 mod identity;
+mod name;
 mod package;
 mod registered;
+mod rules;
 mod slab;
 mod status;
 mod table;
@@ -49,11 +51,13 @@ pub use flags::{
 pub use function::{Function, FunctionSet};
 pub use handle::{CredHandle, CtxtHandle};
 pub use identity::{AccessToken, Identity, ImpersonationLevel, PackedCredential};
+pub use name::{AccountName, ServicePrincipalName};
 pub use package::{
     AcceptRequest, AcquireRequest, BoxedExchange, ChangePasswordRequest, Established,
     EstablishedAttributes, InitializeRequest, MechListMic, MechanismInfo, SecurityPackage, Step,
 };
 pub use registered::RegisteredPackage;
+pub use rules::{Askers, AttributeRule, attribute_rules};
 pub use status::SecurityStatus;
 pub use table::{
     AcquiredCredential, ContextSealer, HandshakeOutcome, SecurityFunctionTable,

@@ -235,15 +235,15 @@ fn state_lost() -> Error {
 
 impl<P: SecurityPackage> ContextCell<P> {
     fn lock(&self) -> Result<MutexGuard<'_, Option<P::Context>>, Error> {
-        self.state.lock().or_else(|poisoned| {
+        self.state.lock().map_err(|poisoned| {
             // A call that panicked may have left half a state: keep nothing of it.
             *poisoned.into_inner() = None;
             self.state.clear_poison();
-            Err(Error::new(
+            Error::new(
                 SecurityStatus::SEC_E_INTERNAL_ERROR,
                 "an earlier call on this context panicked in the package, so the context was \
                  discarded; delete it and start anew",
-            ))
+            )
         })
     }
 
