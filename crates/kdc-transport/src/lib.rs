@@ -1,1 +1,53 @@
-//! Round trips to a KDC over UDP and TCP
+//! Round trips to a KDC over UDP and TCP.
+//!
+//! [`KdcTransport`] is the blocking [`trihound_sansio::Transport`]: it finds the servers of a realm
+//! in the configuration, asks them in turn and gives back the first answer. The protocol core has
+//! no timeouts and no retries of its own; all of them are here, in [`Limits`].
+//!
+//! * Small requests go by UDP first, and by TCP when no server answers; a request above
+//!   `udp_preference_limit` goes by TCP first (RFC 4120 section 7.2.1). With
+//!   [`trihound_sansio::TransportHint::StreamOnly`] there is no UDP at all.
+//! * A server that refuses is followed by the next at once. A server that is silent is followed by
+//!   the next after [`Limits::next_server_after`], and listened to meanwhile.
+//! * A server that did not answer is asked last for [`Limits::remember_dead`].
+//! * A reply counts only if its type answers the request's type; the reply's nonce is the core's to
+//!   compare, since it is encrypted.
+//!
+//! What is not here yet: DNS SRV lookup and the KDC proxy (MS-KKDCP). A realm without configured
+//! servers is a failure that says so.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use trihound_kdc_transport::KdcTransport;
+//! use trihound_krb5::Config;
+//! use trihound_sansio::{ExchangeRequest, Service, Transport, TransportHint};
+//!
+//! let mut transport = KdcTransport::new(Arc::new(Config::default()));
+//! let failure = transport
+//!     .round_trip(&ExchangeRequest {
+//!         service: Service::Kdc,
+//!         realm: "EXAMPLE.TEST".into(),
+//!         message: vec![0x6a, 0x00],
+//!         hint: TransportHint::Any,
+//!         route: None,
+//!     })
+//!     .unwrap_err();
+//! assert!(failure.advice.contains("kdc ="));
+//! ```
+
+mod attempt;
+mod error;
+mod locate;
+mod reply;
+mod transport;
+
+pub use error::AttemptError;
+pub use locate::{KDC_PORT, KPASSWD_PORT, ServerAddress};
+pub use transport::{KdcTransport, Limits};
+
+/// The largest reply that is read: far above any ticket with a large PAC, far below what would
+/// exhaust memory. The 4-byte length of a stream could announce 2 GiB (RFC 4120 section 7.2.2).
+pub const MAX_REPLY_LENGTH: usize = 1024 * 1024;
+
+/// The largest request that fits an IPv4 datagram.
+pub const MAX_DATAGRAM_LENGTH: usize = 65_507;
