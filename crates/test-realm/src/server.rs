@@ -1,0 +1,301 @@
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::fault::Fault;
+use crate::realm::{Carrier, TestRealm};
+
+/// How often a thread looks whether the server is to stop.
+const TICK: Duration = Duration::from_millis(20);
+/// The longest request that is read.
+const MAX_REQUEST: usize = 1024 * 1024;
+/// How long a connection may be idle.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Tries for a port that is free both for UDP and for TCP.
+const PORT_TRIES: usize = 64;
+/// Connections at a time; one more is closed at once.
+const MAX_CONNECTIONS: usize = 256;
+
+/// Serves a [`TestRealm`] over UDP and TCP on one free port of 127.0.0.1, until it is dropped.
+#[derive(Debug)]
+pub struct TestKdcServer {
+    realm: Arc<TestRealm>,
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl TestKdcServer {
+    /// Starts on a port of the system's choice.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Server`] when no port is free both for UDP and for TCP.
+    pub fn start(realm: Arc<TestRealm>) -> Result<Self, Error> {
+        let mut last = io::Error::from(ErrorKind::AddrInUse);
+        for _ in 0..PORT_TRIES {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            match UdpSocket::bind(listener.local_addr()?) {
+                Ok(socket) => return Self::serve(realm, listener, socket),
+                Err(error) => last = error,
+            }
+        }
+        Err(last.into())
+    }
+
+    /// Starts on this address, such as `127.0.0.1:8888`, over both protocols.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Server`] when the port is taken.
+    pub fn start_at(realm: Arc<TestRealm>, address: SocketAddr) -> Result<Self, Error> {
+        let listener = TcpListener::bind(address)?;
+        let socket = UdpSocket::bind(listener.local_addr()?)?;
+        Self::serve(realm, listener, socket)
+    }
+
+    fn serve(
+        realm: Arc<TestRealm>,
+        listener: TcpListener,
+        socket: UdpSocket,
+    ) -> Result<Self, Error> {
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        socket.set_read_timeout(Some(TICK))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut server = Self {
+            realm,
+            address,
+            stop,
+            threads: Vec::new(),
+        };
+        // A half-started server is dropped on an error, which ends the thread that runs already.
+        let (realm, stop) = (Arc::clone(&server.realm), Arc::clone(&server.stop));
+        server.spawn("test-kdc-udp", move || datagrams(&socket, &realm, &stop))?;
+        let (realm, stop) = (Arc::clone(&server.realm), Arc::clone(&server.stop));
+        server.spawn("test-kdc-tcp", move || {
+            connections(&listener, &realm, &stop);
+        })?;
+        Ok(server)
+    }
+
+    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(work)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Where it listens, over both protocols.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The realm that it serves.
+    #[must_use]
+    pub fn realm(&self) -> &Arc<TestRealm> {
+        &self.realm
+    }
+
+    /// A krb5.conf for this realm alone, for Trihound and for MIT's tools. See [`krb5_conf`] for
+    /// several realms.
+    #[must_use]
+    pub fn krb5_conf(&self) -> String {
+        krb5_conf(&[self])
+    }
+}
+
+impl Drop for TestKdcServer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has nothing more to end.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A krb5.conf for these realms; the first is the default one. Hosts belong to the realms by
+/// the domains that the first realm was given, and `localhost` to the first.
+#[must_use]
+pub fn krb5_conf(servers: &[&TestKdcServer]) -> String {
+    let default = servers.first().map(|server| server.realm.name());
+    let mut text = String::from("[libdefaults]\n");
+    if let Some(realm) = &default {
+        text.push_str(&format!("    default_realm = {realm}\n"));
+    }
+    text.push_str(
+        "    dns_lookup_realm = false\n    dns_lookup_kdc = false\n    rdns = false\n    \
+         dns_canonicalize_hostname = false\n    qualify_shortname = \"\"\n\n[realms]\n",
+    );
+    for server in servers {
+        text.push_str(&format!(
+            "    {} = {{\n        kdc = {}\n    }}\n",
+            server.realm.name(),
+            server.address
+        ));
+    }
+    text.push_str("\n[domain_realm]\n");
+    if let Some(realm) = &default {
+        text.push_str(&format!("    localhost = {realm}\n"));
+    }
+    if let Some(first) = servers.first() {
+        for (domain, realm) in &first.realm.domains {
+            text.push_str(&format!(
+                "    {domain} = {realm}\n    .{domain} = {realm}\n"
+            ));
+        }
+    }
+    text
+}
+
+fn datagrams(socket: &UdpSocket, realm: &TestRealm, stop: &AtomicBool) {
+    let mut buffer = vec![0; 65_536];
+    while !stop.load(Ordering::SeqCst) {
+        // An error here is a timeout, or an ICMP report about a client that went away.
+        let Ok((length, from)) = socket.recv_from(&mut buffer) else {
+            continue;
+        };
+        let request = buffer.get(..length).unwrap_or_default();
+        if let Some(reply) = realm.answer(request, Carrier::Datagram) {
+            // A client that went away is no concern of the server's.
+            let _ = socket.send_to(&reply, from);
+        }
+    }
+}
+
+fn connections(listener: &TcpListener, realm: &Arc<TestRealm>, stop: &Arc<AtomicBool>) {
+    let open = Arc::new(AtomicUsize::new(0));
+    let mut threads: Vec<JoinHandle<()>> = Vec::new();
+    while !stop.load(Ordering::SeqCst) {
+        threads.retain(|thread| !thread.is_finished());
+        let Ok((stream, _)) = listener.accept() else {
+            thread::sleep(Duration::from_millis(2));
+            continue;
+        };
+        if open.load(Ordering::SeqCst) >= MAX_CONNECTIONS {
+            continue;
+        }
+        open.fetch_add(1, Ordering::SeqCst);
+        let (realm, stop) = (Arc::clone(realm), Arc::clone(stop));
+        let counter = Arc::clone(&open);
+        let spawned = thread::Builder::new()
+            .name("test-kdc-connection".to_owned())
+            .spawn(move || {
+                // A broken connection ends itself.
+                let _ = connection(stream, &realm, &stop);
+                counter.fetch_sub(1, Ordering::SeqCst);
+            });
+        match spawned {
+            Ok(thread) => threads.push(thread),
+            Err(_) => {
+                open.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+    }
+    for thread in threads {
+        let _ = thread.join();
+    }
+}
+
+/// Any number of requests, each behind its 4-byte length (RFC 4120 section 7.2.2).
+fn connection(mut stream: TcpStream, realm: &TestRealm, stop: &AtomicBool) -> io::Result<()> {
+    // On some systems an accepted socket inherits the listener's non-blocking mode.
+    stream.set_nonblocking(false)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(TICK))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    loop {
+        let Some(prefix) = read_exactly(&mut stream, 4, stop)? else {
+            return Ok(());
+        };
+        let length = prefix
+            .first_chunk::<4>()
+            .map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        // RFC 4120 section 7.2.2: the top bit is reserved; and nobody needs a megabyte.
+        if length > MAX_REQUEST {
+            return Ok(());
+        }
+        let Some(request) = read_exactly(&mut stream, length, stop)? else {
+            return Ok(());
+        };
+        let Some(reply) = realm.answer(&request, Carrier::Stream) else {
+            return Ok(());
+        };
+        let faults = realm.take_stream_faults(&request);
+        if !send(&mut stream, &reply, &faults, stop)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether the stream goes on.
+fn send(
+    stream: &mut TcpStream,
+    reply: &[u8],
+    faults: &[Fault],
+    stop: &AtomicBool,
+) -> io::Result<bool> {
+    let mut length = u32::try_from(reply.len()).map_err(io::Error::other)?;
+    let mut sent = reply.len();
+    let mut pause = None;
+    for fault in faults {
+        match fault {
+            Fault::TruncateStream => sent = reply.len() / 2,
+            Fault::SlowStream(by) => pause = Some(*by),
+            Fault::StreamLength(claimed) => length = *claimed,
+            _ => {}
+        }
+    }
+    let mut framed = length.to_be_bytes().to_vec();
+    framed.extend_from_slice(reply.get(..sent).unwrap_or_default());
+    match pause {
+        None => stream.write_all(&framed)?,
+        Some(pause) => {
+            for byte in framed {
+                if stop.load(Ordering::SeqCst) {
+                    return Ok(false);
+                }
+                stream.write_all(&[byte])?;
+                thread::sleep(pause);
+            }
+        }
+    }
+    Ok(sent == reply.len())
+}
+
+/// `None` at the end of the stream, after too long a silence, or when the server stops.
+fn read_exactly(
+    stream: &mut TcpStream,
+    length: usize,
+    stop: &AtomicBool,
+) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    let mut heard = Instant::now();
+    while bytes.len() < length {
+        if stop.load(Ordering::SeqCst) || heard.elapsed() > PATIENCE {
+            return Ok(None);
+        }
+        let wanted = chunk.len().min(length.saturating_sub(bytes.len()));
+        match stream.read(chunk.get_mut(..wanted).unwrap_or_default()) {
+            Ok(0) => return Ok(None),
+            Ok(read) => {
+                bytes.extend_from_slice(chunk.get(..read).unwrap_or_default());
+                heard = Instant::now();
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(bytes))
+}
