@@ -1,9 +1,9 @@
-use crate::{Enctype, Error, profile};
+use crate::{Enctype, Error, Status, profile};
 
 /// Which enctypes may be used, in order of preference, and how careful string-to-key is.
 ///
-/// The default permits aes256- and aes128-cts-hmac-sha1-96, then aes128-cts-hmac-sha256-128 and
-/// aes256-cts-hmac-sha384-192: every Recommended enctype, the one that all peers have first.
+/// The default permits aes256- and aes128-cts-hmac-sha1-96, then aes256-cts-hmac-sha384-192 and
+/// aes128-cts-hmac-sha256-128: every Recommended enctype, the one that all peers have first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnctypePolicy {
     enctypes: Vec<Enctype>,
@@ -25,11 +25,15 @@ impl EnctypePolicy {
     /// # Errors
     /// [`Error::NoEnctype`] for an empty list, [`Error::UnknownEnctype`] and [`Error::WeakEnctype`].
     pub fn only(enctypes: &[Enctype]) -> Result<Self, Error> {
+        Self::listing(enctypes, Status::may_be_listed)
+    }
+
+    fn listing(enctypes: &[Enctype], accepts: fn(Status) -> bool) -> Result<Self, Error> {
         let mut listed = Vec::with_capacity(enctypes.len());
         for &enctype in enctypes {
             let profile = enctype.profile().ok_or(Error::UnknownEnctype(enctype))?;
             // RFC 8429 sections 4 and 6: RC4 is not to be used; only a named exception brings it back.
-            if !profile.status.may_be_listed() {
+            if !accepts(profile.status) {
                 return Err(Error::WeakEnctype(enctype));
             }
             if !listed.contains(&enctype) {
@@ -90,20 +94,7 @@ pub mod danger {
     /// # Errors
     /// [`Error::NoEnctype`] for an empty list and [`Error::UnknownEnctype`].
     pub fn only_with_weak(enctypes: &[Enctype]) -> Result<EnctypePolicy, Error> {
-        let mut listed = Vec::with_capacity(enctypes.len());
-        for &enctype in enctypes {
-            enctype.profile().ok_or(Error::UnknownEnctype(enctype))?;
-            if !listed.contains(&enctype) {
-                listed.push(enctype);
-            }
-        }
-        if listed.is_empty() {
-            return Err(Error::NoEnctype);
-        }
-        Ok(EnctypePolicy {
-            enctypes: listed,
-            weak_iterations: false,
-        })
+        EnctypePolicy::listing(enctypes, |_| true)
     }
 
     /// Adds enctypes to the end of the list whatever their status. Unsupported numbers stay out:

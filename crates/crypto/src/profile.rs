@@ -135,6 +135,6 @@ pub(crate) static PROFILES: [EnctypeProfile; 5] = [
 pub(crate) const DEFAULT_ORDER: [Enctype; 4] = [
     Enctype::AES256_CTS_HMAC_SHA1_96,
     Enctype::AES128_CTS_HMAC_SHA1_96,
-    Enctype::AES128_CTS_HMAC_SHA256_128,
     Enctype::AES256_CTS_HMAC_SHA384_192,
+    Enctype::AES128_CTS_HMAC_SHA256_128,
 ];

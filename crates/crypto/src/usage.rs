@@ -50,8 +50,6 @@ impl KeyUsage {
     pub const PA_S4U_X509_USER_REQUEST: Self = Self(26);
     /// The checksum of a PA-S4U-X509-USER reply (MS-SFU section 2.2.2).
     pub const PA_S4U_X509_USER_REPLY: Self = Self(27);
-    /// The checksum over the AP-REQ in the FINISHED message of IAKERB and PKU2U.
-    pub const FINISHED: Self = Self(41);
     /// The checksum of an IAKERB finished message.
     pub const IAKERB_FINISHED: Self = Self(42);
     /// PA-PKINIT-KX of anonymous PKINIT (RFC 8062 section 7).
