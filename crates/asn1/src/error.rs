@@ -98,7 +98,7 @@ pub enum DecodeError {
     Malformed {
         /// ASN.1 name of the type that was expected.
         type_name: &'static str,
-        /// Path of the field, such as `req_body.nonce`; empty for the type itself.
+        /// Path of the field, such as `key.keyvalue`; empty for the type itself and for an OPTIONAL field.
         field: String,
         /// What is wrong there.
         cause: Cause,
@@ -261,16 +261,23 @@ pub enum Cause {
 impl DecodeError {
     /// Takes over what the decoder says, less the input that it quotes.
     pub(crate) fn from_rasn(type_name: &'static str, error: &rasn::error::DecodeError) -> Self {
-        let mut path: Vec<&'static str> = Vec::new();
+        // The decoder's names are `Type.field`; one for an OPTIONAL field may be absent.
+        fn push(path: &mut Vec<&'static str>, name: &'static str) {
+            let field = name.rsplit('.').next().unwrap_or(name);
+            if path.last() != Some(&field) {
+                path.push(field);
+            }
+        }
+        let mut path = Vec::new();
         let mut kind = error.kind.as_ref();
         while let DecodeErrorKind::FieldError { name, nested } = kind {
-            path.push(name);
+            push(&mut path, name);
             kind = nested.kind.as_ref();
         }
         if let DecodeErrorKind::MissingField { name } | DecodeErrorKind::DuplicateField { name } =
             kind
         {
-            path.push(name);
+            push(&mut path, name);
         }
         Self::Malformed {
             type_name,

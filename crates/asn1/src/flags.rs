@@ -61,7 +61,8 @@ kerberos_flags!(
     FastOptions,
     PacOptions,
     S4uOptions,
-    OtpFlags
+    OtpFlags,
+    SamFlags
 );
 
 bitflags! {
@@ -217,5 +218,18 @@ bitflags! {
         const SEPARATE_PIN_REQUIRED = bit(6);
         /// `check-digit(7)`
         const CHECK_DIGIT = bit(7);
+    }
+}
+
+bitflags! {
+    /// `SAMFlags ::= KerberosFlags` (draft-ietf-krb-wg-kerberos-sam-03 4.1).
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+    pub struct SamFlags: u32 {
+        /// `use-sad-as-key(0)`
+        const USE_SAD_AS_KEY = bit(0);
+        /// `send-encrypted-sad(1)`
+        const SEND_ENCRYPTED_SAD = bit(1);
+        /// `must-pk-encrypt-sad(2)`
+        const MUST_PK_ENCRYPT_SAD = bit(2);
     }
 }

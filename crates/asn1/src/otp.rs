@@ -1,9 +1,10 @@
-//! One-time passwords (RFC 6560). This module of ASN.1 uses implicit tags.
+//! One-time passwords: RFC 6560, whose ASN.1 uses implicit tags, and the single-use mechanism before it
+//! (draft-ietf-krb-wg-kerberos-sam, explicit tags).
 
 use rasn::prelude::*;
 
-use crate::basic::EncryptedData;
-use crate::flags::OtpFlags;
+use crate::basic::{Checksum, EncryptedData};
+use crate::flags::{OtpFlags, SamFlags};
 use crate::message::message;
 use crate::primitive::{KerberosString, KerberosTime, SecretOctets, Utf8Bytes};
 
@@ -164,7 +165,73 @@ pub struct PaOtpRequest {
     pub otp_vendor: Option<Utf8Bytes>,
 }
 
+/// ```text
+/// PA-SAM-CHALLENGE-2 ::= SEQUENCE {
+///     sam-body   [0] PA-SAM-CHALLENGE-2-BODY,
+///     sam-cksum  [1] SEQUENCE (1..MAX) OF Checksum
+/// }
+/// ```
+/// draft-ietf-krb-wg-kerberos-sam-03 4.1.
+#[derive(AsnType, Decode, Encode, Clone, Debug, PartialEq, Eq)]
+pub struct PaSamChallenge2 {
+    /// The challenge, as received: the checksums go over it.
+    #[rasn(tag(explicit(0)))]
+    pub sam_body: Any,
+    /// Each under another key.
+    #[rasn(tag(explicit(1)))]
+    pub sam_cksum: Vec<Checksum>,
+}
+
+/// ```text
+/// PA-SAM-RESPONSE-2 ::= SEQUENCE {
+///     sam-type              [0] Int32,
+///     sam-flags             [1] SAMFlags,
+///     sam-track-id          [2] OCTET STRING OPTIONAL,
+///     sam-enc-nonce-or-sad  [3] EncryptedData,
+///     sam-nonce             [4] Int32
+/// }
+/// ```
+/// draft-ietf-krb-wg-kerberos-sam-03 4.2.
+#[derive(AsnType, Decode, Encode, Clone, Debug, PartialEq, Eq)]
+pub struct PaSamResponse2 {
+    /// Which mechanism.
+    #[rasn(tag(explicit(0)))]
+    pub sam_type: i32,
+    /// How the answer was made.
+    #[rasn(tag(explicit(1)))]
+    pub sam_flags: SamFlags,
+    /// State of the KDC.
+    #[rasn(tag(explicit(2)))]
+    pub sam_track_id: Option<OctetString>,
+    /// [`PaEncSamResponseEnc`].
+    #[rasn(tag(explicit(3)))]
+    pub sam_enc_nonce_or_sad: EncryptedData,
+    /// That of the challenge.
+    #[rasn(tag(explicit(4)))]
+    pub sam_nonce: i32,
+}
+
+/// ```text
+/// PA-ENC-SAM-RESPONSE-ENC ::= SEQUENCE {
+///     sam-nonce  [0] Int32,
+///     sam-sad    [1] OCTET STRING OPTIONAL
+/// }
+/// ```
+/// draft-ietf-krb-wg-kerberos-sam-03 4.2; the password is an OCTET STRING in deployed encoders.
+#[derive(AsnType, Decode, Encode, Clone, Debug)]
+pub struct PaEncSamResponseEnc {
+    /// That of the challenge.
+    #[rasn(tag(explicit(0)))]
+    pub sam_nonce: i32,
+    /// The single-use password.
+    #[rasn(tag(explicit(1)))]
+    pub sam_sad: Option<SecretOctets>,
+}
+
 message! {
+    PaSamChallenge2 = "PA-SAM-CHALLENGE-2",
+    PaSamResponse2 = "PA-SAM-RESPONSE-2",
+    PaEncSamResponseEnc = "PA-ENC-SAM-RESPONSE-ENC",
     AlgorithmIdentifier = "AlgorithmIdentifier",
     OtpTokenInfo = "OTP-TOKENINFO",
     PaOtpChallenge = "PA-OTP-CHALLENGE",

@@ -11,9 +11,10 @@ use crate::{
     EncKrbPrivPart, EncTgsRepPart, EncTicketPart, EncryptedData, EncryptionKey, EtypeInfo,
     EtypeInfo2, EtypeList, HostAddresses, IakerbFinished, IakerbHeader, KdcProxyMessage,
     KdcReqBody, KerbAdRestrictionEntry, KerbErrorData, KerbPaPacRequest, KrbCred, KrbError,
-    KrbFastReq, KrbFastResponse, KrbPriv, KrbSafe, MethodData, OtpTokenInfo, PaEncTsEnc, PaForUser,
-    PaFxFastReply, PaFxFastRequest, PaOtpChallenge, PaOtpRequest, PaPacOptions, PaS4uX509User,
-    PrincipalName, TgsRep, TgsReq, Ticket, TypedData,
+    KrbFastReq, KrbFastResponse, KrbPriv, KrbSafe, MethodData, OtpTokenInfo, PaEncSamResponseEnc,
+    PaEncTsEnc, PaForUser, PaFxFastReply, PaFxFastRequest, PaOtpChallenge, PaOtpRequest,
+    PaPacOptions, PaS4uX509User, PaSamChallenge2, PaSamResponse2, PrincipalName, TgsRep, TgsReq,
+    Ticket, TypedData,
 };
 
 /// Why an encoding did not make the way through its type and back.
@@ -29,6 +30,7 @@ pub enum RoundTripError {
 }
 
 type Outcome = Result<Vec<u8>, RoundTripError>;
+type RoundTrip = fn(&[u8]) -> Outcome;
 
 /// Decodes `der` as the named type and encodes it again, with everything that is kept as received decoded
 /// and encoded too. `None`: no type of that name here.
@@ -45,7 +47,7 @@ pub fn type_names() -> impl Iterator<Item = &'static str> {
     TYPES.iter().map(|(name, _)| *name)
 }
 
-const TYPES: &[(&str, fn(&[u8]) -> Outcome)] = &[
+const TYPES: &[(&str, RoundTrip)] = &[
     ("principal", flat::<PrincipalName>),
     ("keyblock", flat::<EncryptionKey>),
     ("enc_data", flat::<EncryptedData>),
@@ -95,6 +97,9 @@ const TYPES: &[(&str, fn(&[u8]) -> Outcome)] = &[
     ("otp_tokeninfo", flat::<OtpTokenInfo>),
     ("pa_otp_challenge", flat::<PaOtpChallenge>),
     ("pa_otp_req", flat::<PaOtpRequest>),
+    ("sam_challenge_2", flat::<PaSamChallenge2>),
+    ("sam_response_2", flat::<PaSamResponse2>),
+    ("enc_sam_response_enc_2", flat::<PaEncSamResponseEnc>),
     ("iakerb_header", flat::<IakerbHeader>),
     ("iakerb_finished", flat::<IakerbFinished>),
     ("kkdcp_message", flat::<KdcProxyMessage>),
