@@ -3,21 +3,42 @@
 //! Nothing here does I/O: files come in as bytes and go out as bytes ([`keytab`], [`ccache`],
 //! [`profile`]), and what is kept between calls lives behind traits ([`store`], [`replay`]).
 
+pub mod ap;
+mod as_exchange;
 pub mod ccache;
 pub mod config;
+mod cred;
 pub mod credentials;
+mod environment;
+mod error;
+mod kdc_reply;
 pub mod keytab;
 pub mod name;
 pub mod profile;
 mod reader;
+mod refusal;
 pub mod replay;
 pub mod store;
+mod tgs_exchange;
 
+pub use as_exchange::{
+    AsExchange, AsOptions, AsOutcome, AsRequest, ClientSecret, VerifyInitialCredentials,
+    VerifyInitialRequest,
+};
 pub use ccache::{CacheError, CredentialCache};
 pub use config::{Config, ConfigError};
+pub use cred::{build_krb_cred, read_krb_cred};
 pub use credentials::{Credentials, KeyMaterial};
+pub use environment::Environment;
+pub use error::{
+    ApiMisuse, CredentialFailure, Error, InvalidMessage, KdcMisbehaved, KdcRefused, PeerMisbehaved,
+    PeerRefused, Policy,
+};
+pub use kdc_reply::KdcReplyVerified;
 pub use keytab::{KeyNotFound, Keytab, KeytabEntry, KeytabError, KeytabKey};
 pub use name::{NameError, Principal};
 pub use profile::{Profile, ProfileError, ProfileSource};
+pub use refusal::build_krb_error;
 pub use replay::{MemoryReplayCache, NotReplayed, ReplayCache, ReplayEntry, ReplayError};
 pub use store::{CredentialStore, MemoryStore, StoreError};
+pub use tgs_exchange::{TgsExchange, TgsOperation, TgsOutcome, TgsRequest};

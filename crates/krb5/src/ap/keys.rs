@@ -1,0 +1,107 @@
+//! Which key opens a ticket (RFC 4120 section 3.2.3; conformance row 7).
+
+use trihound_asn1::{EncTicketPart, Message, Ticket, UInt32};
+use trihound_crypto::{Enctype, EnctypePolicy, KeyUsage};
+use trihound_secret::SecretBytes;
+
+use super::acceptor::AcceptRequest;
+use crate::{CredentialFailure, Error, KeytabEntry, PeerMisbehaved, Policy, Principal};
+
+/// Keytab entries that an error text lists.
+const LISTED_ENTRIES: usize = 8;
+
+/// Decrypts the ticket with the first key that fits; also gives the principal whose key it was.
+///
+/// With a named principal only its keys count, whatever name the ticket bears. Without one, the
+/// ticket's own name comes first, and then, where policy has it so, every other key of that type and
+/// version, since aliases and letter case in a directory differ from the keytab's names.
+pub(super) fn open_ticket(
+    ticket: &Ticket,
+    request: &AcceptRequest<'_>,
+    policy: &EnctypePolicy,
+) -> Result<(EncTicketPart, Principal), Error> {
+    let named = Principal {
+        realm: ticket.realm.clone(),
+        name: ticket.sname.clone(),
+    };
+    let enctype = Enctype(ticket.enc_part.etype);
+    let kvno = ticket.enc_part.kvno.map(UInt32::get);
+    policy
+        .check(enctype)
+        .map_err(|_| Policy::EnctypeNotPermitted {
+            what: "the ticket",
+            enctype,
+        })?;
+    let wanted = request.principal.unwrap_or(&named);
+    let others = (request.principal.is_none() && request.policy.try_other_keys)
+        .then(|| request.keytab.others(wanted, kvno, enctype))
+        .into_iter()
+        .flatten();
+    let first = request.keytab.find(wanted, kvno, enctype).ok();
+    let mut tried: usize = 0;
+    for entry in first.into_iter().chain(others) {
+        tried = tried.saturating_add(1);
+        if let Some(plain) = decrypt(ticket, entry, policy) {
+            return Ok((
+                EncTicketPart::from_der(plain.expose())?,
+                entry.principal.clone(),
+            ));
+        }
+    }
+    let server = named.to_string();
+    if tried == 0 {
+        // RFC 4120 3.2.3: "KRB_AP_ERR_NOKEY".
+        return Err(CredentialFailure::NoKeyForTicket {
+            server,
+            enctype,
+            kvno,
+            available: available(request, wanted),
+        }
+        .into());
+    }
+    Err(PeerMisbehaved::TicketDoesNotDecrypt {
+        server,
+        enctype,
+        kvno,
+        tried,
+    }
+    .into())
+}
+
+fn decrypt(ticket: &Ticket, entry: &KeytabEntry, policy: &EnctypePolicy) -> Option<SecretBytes> {
+    let key = entry.key.key(policy).ok()?;
+    key.decrypt(KeyUsage::KDC_REP_TICKET, &ticket.enc_part.cipher)
+        .ok()
+}
+
+/// What the keytab has instead: the wanted principal's keys, or if it has none, everybody's.
+fn available(request: &AcceptRequest<'_>, wanted: &Principal) -> String {
+    let mut entries: Vec<&KeytabEntry> = request
+        .keytab
+        .of_principal(wanted)
+        .map(AsRef::as_ref)
+        .collect();
+    if entries.is_empty() {
+        entries = request.keytab.entries().iter().map(AsRef::as_ref).collect();
+    }
+    if entries.is_empty() {
+        return "no keys at all".to_owned();
+    }
+    let mut text = entries
+        .iter()
+        .take(LISTED_ENTRIES)
+        .map(|entry| {
+            format!(
+                "{} version {} {}",
+                entry.principal,
+                entry.kvno,
+                entry.key.enctype()
+            )
+        })
+        .collect::<Vec<_>>()
+        .join(", ");
+    if let Some(more @ 1..) = entries.len().checked_sub(LISTED_ENTRIES) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
