@@ -50,6 +50,7 @@ pub(crate) struct Grant {
 }
 
 /// The key of the reply's encrypted part.
+#[derive(Clone, Copy)]
 pub(crate) struct ReplyKey<'k> {
     pub(crate) key: &'k Key,
     pub(crate) kvno: Option<u32>,

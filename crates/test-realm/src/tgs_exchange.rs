@@ -121,7 +121,7 @@ impl Session<'_> {
             )
         })?;
         let policy = &self.realm.enctypes;
-        let kvno = ticket.enc_part.kvno.map(|kvno| kvno.get());
+        let kvno = ticket.enc_part.kvno.map(trihound_asn1::UInt32::get);
         let slot = entry
             .slot_of(kvno, Enctype(ticket.enc_part.etype))
             .ok_or_else(|| {

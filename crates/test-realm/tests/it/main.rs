@@ -1,0 +1,11 @@
+//! The embedded KDC against hand-built requests, MIT's own client and Trihound's.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation
+)] // in a test, a panic is the report
+
+mod hand_built;
+mod mit;
+mod support;
