@@ -7,8 +7,8 @@
 use aes::cipher::array::Array;
 use aes::cipher::consts::U16;
 use aes::cipher::{
-    BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit,
-    KeyInit,
+    BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt,
+    BlockModeDecrypt, BlockSizeUser, InnerIvInit, KeyInit,
 };
 use aes::{Aes128, Aes256};
 
@@ -17,6 +17,9 @@ use crate::{Enctype, Error};
 
 /// The block length of AES in bytes.
 pub(crate) const BLOCK: usize = 16;
+
+/// Bytes that cipher and MAC work on in turn, so that the second finds them in the nearest cache.
+pub(crate) const CHUNK: usize = 4096;
 
 pub(crate) type Block = [u8; BLOCK];
 
@@ -75,9 +78,28 @@ pub(crate) fn tail_length(length: usize) -> usize {
 /// stays as it is.
 pub(crate) fn cbc_encrypt<C: AesKey>(cipher: &C, iv: &mut Block, bytes: &mut [u8]) {
     let (blocks, _) = Array::<u8, U16>::slice_as_chunks_mut(bytes);
-    cbc::Encryptor::inner_iv_init(cipher, &Array(*iv)).encrypt_blocks(blocks);
-    if let Some(last) = blocks.last() {
-        *iv = last.0;
+    cipher.encrypt_with_backend(Chained { iv, blocks });
+}
+
+struct Chained<'a> {
+    iv: &'a mut Block,
+    blocks: &'a mut [Array<u8, U16>],
+}
+
+impl BlockSizeUser for Chained<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for Chained<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let mut chain = Array(*self.iv);
+        for block in self.blocks {
+            xor(&mut chain, block);
+            backend.encrypt_block((&mut chain).into());
+            *block = chain;
+        }
+        *self.iv = chain.0;
     }
 }
 
@@ -91,7 +113,7 @@ pub(crate) fn cbc_decrypt<C: AesKey>(cipher: &C, iv: &mut Block, bytes: &mut [u8
     *iv = next;
 }
 
-fn xor(into: &mut [u8], other: &[u8]) {
+pub(crate) fn xor(into: &mut [u8], other: &[u8]) {
     for (into, other) in into.iter_mut().zip(other) {
         *into ^= *other;
     }

@@ -38,6 +38,7 @@ pub mod rfc4757;
 mod rfc6113;
 mod rfc8009;
 mod scatter;
+mod sha1_mac;
 mod usage;
 
 pub use checksum::{ChecksumType, md5, sha256, unkeyed_checksum};

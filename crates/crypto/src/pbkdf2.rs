@@ -1,5 +1,6 @@
-use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
+
+use crate::sha1_mac::pbkdf2_sha1;
 
 /// The hash under PBKDF2's HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum Pbkdf2Hash {
 /// a peer bounds it first, as [`crate::Key::from_password`] does.
 pub fn pbkdf2(hash: Pbkdf2Hash, password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) {
     match hash {
-        Pbkdf2Hash::Sha1 => pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, iterations, out),
+        Pbkdf2Hash::Sha1 => pbkdf2_sha1(password, salt, iterations, out),
         Pbkdf2Hash::Sha256 => pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, iterations, out),
         Pbkdf2Hash::Sha384 => pbkdf2::pbkdf2_hmac::<Sha384>(password, salt, iterations, out),
         Pbkdf2Hash::Sha512 => pbkdf2::pbkdf2_hmac::<Sha512>(password, salt, iterations, out),

@@ -30,15 +30,22 @@ pub fn nfold(input: &[u8], out: &mut [u8]) {
     if input.is_empty() || out.is_empty() {
         return;
     }
-    let common = least_common_multiple(input.len(), out.len());
+    let copies = least_common_multiple(input.len(), out.len()) / input.len();
+    let bits = input.len() * 8;
     let mut carry = 0u16;
     // From the last byte to the first, so that a carry goes the way it does on paper.
-    for position in (0..common).rev() {
-        let byte = rotated_byte(input, position);
-        if let Some(place) = out.get_mut(position % out.len()) {
-            carry += u16::from(*place) + u16::from(byte);
-            [*place, _] = carry.to_le_bytes();
-            carry >>= 8;
+    let mut place = out.len();
+    for copy in (0..copies).rev() {
+        // Rotated right, so bit i of the copy is bit i - 13 copy of the input.
+        let mut start = bits - (13 * copy) % bits;
+        for _ in 0..input.len() {
+            start = if start < 8 { start + bits } else { start } - 8;
+            place = place.checked_sub(1).unwrap_or(out.len() - 1);
+            if let Some(place) = out.get_mut(place) {
+                carry += u16::from(*place) + u16::from(byte_at(input, start));
+                [*place, _] = carry.to_le_bytes();
+                carry >>= 8;
+            }
         }
     }
     // What was carried out of the front comes in at the end.
@@ -51,16 +58,15 @@ pub fn nfold(input: &[u8], out: &mut [u8]) {
     }
 }
 
-/// The byte at `position` of the endless row of rotated copies.
-fn rotated_byte(input: &[u8], position: usize) -> u8 {
-    let length = input.len();
-    let bits = length * 8;
-    // Copy k is the input rotated right by 13 k bits, so its bit i is the input's bit i - 13 k.
-    let rotation = (13 * (position / length)) % bits;
-    let start = ((position % length) * 8 + bits - rotation) % bits;
-    let at = |index: usize| u16::from(input.get(index % length).copied().unwrap_or(0));
-    let pair = at(start / 8) << 8 | at(start / 8 + 1);
-    let [_, byte] = (pair << (start % 8)).to_le_bytes();
+/// Eight bits from bit `start` on; behind the last byte comes the first.
+fn byte_at(input: &[u8], start: usize) -> u8 {
+    let high = input.get(start / 8).copied().unwrap_or(0);
+    let low = input
+        .get(start / 8 + 1)
+        .or(input.first())
+        .copied()
+        .unwrap_or(0);
+    let [byte, _] = (u16::from_be_bytes([high, low]) << (start % 8)).to_be_bytes();
     byte
 }
 

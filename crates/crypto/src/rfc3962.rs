@@ -3,7 +3,6 @@
 use core::marker::PhantomData;
 
 use aes::{Aes128, Aes256};
-use hmac::Hmac;
 use sha1::{Digest, Sha1};
 use trihound_secret::{SecretBytes, constant_time_eq};
 use zeroize::Zeroizing;
@@ -14,12 +13,11 @@ use crate::pbkdf2::{Pbkdf2Hash, pbkdf2};
 use crate::profile::{EnctypeProfile, Operations, StringToKey, UsageOperations};
 use crate::rfc3961::{KC, KE, KI, dk, dk_of, usage_constant};
 use crate::scatter::{self, Contiguous, Pass, Scatter};
+use crate::sha1_mac::{HmacSha1, absorb_and_encrypt};
 use crate::{ChecksumType, Enctype, Error, KeyUsage, Status};
 
 const MAC_LENGTH: usize = 12;
 const DEFAULT_ITERATIONS: u32 = 4096;
-/// Bytes that cipher and MAC work on in turn, so that the second finds them in the nearest cache.
-pub(crate) const CHUNK: usize = 4096;
 
 pub(crate) const AES128_CTS_HMAC_SHA1_96: EnctypeProfile = EnctypeProfile {
     enctype: Enctype::AES128_CTS_HMAC_SHA1_96,
@@ -78,9 +76,9 @@ impl<C: AesKey> Operations for AesSha1<C> {
         dk(&base, &usage_constant(usage.0, KE), derived);
         let cipher = C::expand(derived)?;
         dk(&base, &usage_constant(usage.0, KI), derived);
-        let integrity = Hmac::keyed(derived);
+        let integrity = HmacSha1::keyed(derived);
         dk(&base, &usage_constant(usage.0, KC), derived);
-        let checksum = Hmac::keyed(derived);
+        let checksum = HmacSha1::keyed(derived);
         Ok(Box::new(UsageKeys {
             cipher,
             integrity,
@@ -104,8 +102,8 @@ impl<C: AesKey> Operations for AesSha1<C> {
 
 struct UsageKeys<C> {
     cipher: C,
-    integrity: Hmac<Sha1>,
-    checksum: Hmac<Sha1>,
+    integrity: HmacSha1,
+    checksum: HmacSha1,
 }
 
 impl<C: AesKey> UsageOperations for UsageKeys<C> {
@@ -156,7 +154,7 @@ impl<C: AesKey> UsageOperations for UsageKeys<C> {
 
     fn sign(&self, message: &mut dyn Scatter, out: &mut [u8]) {
         let mut mac = self.checksum.clone();
-        scatter::each(message, |bytes| Mac::update(&mut mac, bytes));
+        scatter::each(message, |bytes| mac.update(bytes));
         mac.finish(out);
     }
 }
@@ -164,21 +162,18 @@ impl<C: AesKey> UsageOperations for UsageKeys<C> {
 struct Sealing<'k, C> {
     cipher: &'k C,
     iv: Block,
-    mac: Hmac<Sha1>,
+    mac: HmacSha1,
 }
 
 impl<C: AesKey> Pass for Sealing<'_, C> {
     const ABSORB_BEFORE: bool = true;
 
     fn absorb(&mut self, bytes: &[u8]) {
-        Mac::update(&mut self.mac, bytes);
+        self.mac.update(bytes);
     }
 
     fn blocks(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(CHUNK) {
-            Mac::update(&mut self.mac, chunk);
-            cts::cbc_encrypt(self.cipher, &mut self.iv, chunk);
-        }
+        absorb_and_encrypt(&mut self.mac, self.cipher, &mut self.iv, bytes);
     }
 
     fn block(&mut self, bytes: &mut Block) {
@@ -193,20 +188,20 @@ impl<C: AesKey> Pass for Sealing<'_, C> {
 struct Opening<'k, C> {
     cipher: &'k C,
     iv: Block,
-    mac: Hmac<Sha1>,
+    mac: HmacSha1,
 }
 
 impl<C: AesKey> Pass for Opening<'_, C> {
     const ABSORB_BEFORE: bool = false;
 
     fn absorb(&mut self, bytes: &[u8]) {
-        Mac::update(&mut self.mac, bytes);
+        self.mac.update(bytes);
     }
 
     fn blocks(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(CHUNK) {
+        for chunk in bytes.chunks_mut(cts::CHUNK) {
             cts::cbc_decrypt(self.cipher, &mut self.iv, chunk);
-            Mac::update(&mut self.mac, chunk);
+            self.mac.update(chunk);
         }
     }
 

@@ -14,7 +14,6 @@ use crate::mac::Mac;
 use crate::pbkdf2::{Pbkdf2Hash, pbkdf2};
 use crate::profile::{EnctypeProfile, Operations, StringToKey, UsageOperations};
 use crate::rfc3961::{KC, KE, KI, usage_constant};
-use crate::rfc3962::CHUNK;
 use crate::scatter::{self, Contiguous, Pass, Scatter};
 use crate::{ChecksumType, Enctype, Error, KeyUsage, Status};
 
@@ -226,7 +225,7 @@ impl<C: AesKey, M: Mac> Pass for Sealing<'_, C, M> {
     }
 
     fn blocks(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(CHUNK) {
+        for chunk in bytes.chunks_mut(cts::CHUNK) {
             cts::cbc_encrypt(self.cipher, &mut self.iv, chunk);
             self.mac.update(chunk);
         }
