@@ -241,8 +241,8 @@ impl CredentialCache {
     }
 
     /// Sets a setting; `None` removes it.
-    pub fn set_config(&mut self, key: &str, principal: Option<&Principal>, data: Option<Vec<u8>>) {
-        let new = ConfigEntry::new(key, principal, data.clone().unwrap_or_default());
+    pub fn set_config(&mut self, key: &str, principal: Option<&Principal>, data: Option<&[u8]>) {
+        let new = ConfigEntry::new(key, principal, data.unwrap_or_default().to_vec());
         self.config.retain(|entry| entry.server != new.server);
         if data.is_some() {
             self.config.push(new);

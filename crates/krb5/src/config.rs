@@ -513,6 +513,9 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     } else if let Some(seconds) = number(text) {
         seconds
     } else {
+        if text.is_empty() {
+            return None;
+        }
         let mut rest = text;
         let mut total: u64 = 0;
         let mut units = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)].iter();

@@ -1,0 +1,191 @@
+//! Principal names: text form, comparison, salts.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use trihound_asn1::name_type;
+use trihound_krb5::name::{ad_computer_salt, ad_user_salt};
+use trihound_krb5::{NameError, Principal};
+
+const REALM: Option<&str> = Some("EXAMPLE.TEST");
+
+fn parts(principal: &Principal) -> (Vec<&[u8]>, &[u8]) {
+    (principal.components().collect(), principal.realm.as_bytes())
+}
+
+/// Conformance row 137.
+#[test]
+fn row_137_text_splits_into_components_and_realm() {
+    let cases: [(&str, &[&[u8]], &[u8]); 10] = [
+        ("alice", &[b"alice"], b"EXAMPLE.TEST"),
+        ("alice@OTHER", &[b"alice"], b"OTHER"),
+        ("alice/admin@OTHER", &[b"alice", b"admin"], b"OTHER"),
+        ("a/b/c", &[b"a", b"b", b"c"], b"EXAMPLE.TEST"),
+        ("HTTP/web.example@", &[b"HTTP", b"web.example"], b""),
+        (r"a\/b\@c\\d@R", &[b"a/b@c\\d"], b"R"),
+        (r"a\nb\tc\bd\0e\x@R", &[b"a\nb\tc\x08d\0ex"], b"R"),
+        (r"user\@dom.example@R", &[b"user@dom.example"], b"R"),
+        ("a//@R", &[b"a", b"", b""], b"R"),
+        (r"a@R\/S\@T", &[b"a"], b"R/S@T"),
+    ];
+    for (text, components, realm) in cases {
+        let principal = Principal::parse(text, REALM).unwrap();
+        assert_eq!(parts(&principal), (components.to_vec(), realm), "{text}");
+    }
+}
+
+/// Conformance row 137; the class of CVE-2015-2697: nothing is cut at a NUL.
+#[test]
+fn row_137_names_that_are_none_are_refused() {
+    for (text, error) in [
+        ("a\\", NameError::TrailingBackslash("a\\".into())),
+        ("a@R\\", NameError::TrailingBackslash("a@R\\".into())),
+        ("a@R@S", NameError::SeparatorInRealm("a@R@S".into())),
+        ("a@R/S", NameError::SeparatorInRealm("a@R/S".into())),
+        ("", NameError::Empty(String::new())),
+        ("@R", NameError::Empty("@R".into())),
+    ] {
+        assert_eq!(Principal::parse(text, REALM), Err(error), "{text}");
+    }
+    assert_eq!(
+        Principal::parse("alice", None),
+        Err(NameError::NoRealm("alice".into()))
+    );
+    let nul = Principal::parse("a\\0b@R\\0S", None).unwrap();
+    assert_eq!(parts(&nul), (vec![&b"a\0b"[..]], &b"R\0S"[..]));
+}
+
+/// Conformance row 137.
+#[test]
+fn row_137_an_enterprise_name_keeps_its_first_at_sign() {
+    let plain = Principal::parse_enterprise("user@dom.example", REALM).unwrap();
+    assert_eq!(
+        parts(&plain),
+        (vec![&b"user@dom.example"[..]], &b"EXAMPLE.TEST"[..])
+    );
+    assert_eq!(plain.name.name_type, name_type::NT_ENTERPRISE);
+    assert_eq!(plain.to_string(), r"user\@dom.example@EXAMPLE.TEST");
+
+    let with_realm = Principal::parse_enterprise("a/b@dom@REALM", None).unwrap();
+    assert_eq!(parts(&with_realm), (vec![&b"a/b@dom"[..]], &b"REALM"[..]));
+
+    assert_eq!(
+        Principal::parse_enterprise("a@b@c@d", None),
+        Err(NameError::SeparatorInRealm("a@b@c@d".into()))
+    );
+    assert_eq!(
+        Principal::parse_enterprise("", REALM),
+        Err(NameError::Empty(String::new()))
+    );
+    assert_eq!(
+        Principal::parse_enterprise("user@dom", None),
+        Err(NameError::NoRealm("user@dom".into()))
+    );
+}
+
+/// Conformance row 137.
+#[test]
+fn row_137_host_based_service() {
+    let named = Principal::from_host_based_service("HTTP@Web.Example", "here", "R").unwrap();
+    assert_eq!(named.to_string(), "HTTP/web.example@R");
+    assert_eq!(named.name.name_type, name_type::NT_SRV_HST);
+    let local = Principal::from_host_based_service("host", "Here.example", "").unwrap();
+    assert_eq!(local.to_string(), "host/here.example@");
+    for text in ["", "@host", "a/b@host", "HTTP@"] {
+        assert_eq!(
+            Principal::from_host_based_service(text, "here", "R"),
+            Err(NameError::NotHostBased(text.into())),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn name_types_follow_the_form_of_the_name() {
+    for (text, expected) in [
+        ("alice@R", name_type::NT_PRINCIPAL),
+        ("HTTP/web@R", name_type::NT_PRINCIPAL),
+        ("krbtgt/R@R", name_type::NT_SRV_INST),
+        ("krbtgt@R", name_type::NT_PRINCIPAL),
+        ("WELLKNOWN/ANONYMOUS@R", name_type::NT_WELLKNOWN),
+    ] {
+        let principal = Principal::parse(text, None).unwrap();
+        assert_eq!(principal.name.name_type, expected, "{text}");
+    }
+}
+
+/// RFC 4120 section 6.2: the name type does not take part in a comparison; the realm does.
+#[test]
+fn equality_and_hash_pass_over_the_name_type_only() {
+    let one = Principal::new("R", name_type::NT_PRINCIPAL, ["HTTP", "web"]);
+    let other_type = Principal::new("R", name_type::NT_SRV_HST, ["HTTP", "web"]);
+    let other_realm = one.with_realm("S");
+    let other_case = Principal::new("R", name_type::NT_PRINCIPAL, ["http", "web"]);
+    let joined = Principal::new("R", name_type::NT_PRINCIPAL, ["HTTP/web"]);
+    let moved = Principal::new("R", name_type::NT_PRINCIPAL, ["HTTPw", "eb"]);
+    let set: HashSet<_> = [one.clone()].into();
+    assert!(set.contains(&other_type));
+    for different in [other_realm, other_case, joined, moved] {
+        assert!(!set.contains(&different));
+        assert_ne!(one, different);
+    }
+}
+
+#[test]
+fn a_ticket_granting_service_is_told_apart() {
+    let own = Principal::krbtgt(&"R".into());
+    assert_eq!(own.to_string(), "krbtgt/R@R");
+    assert!(own.is_krbtgt());
+    let cross = Principal::krbtgt_for(&"S".into(), &"R".into());
+    assert_eq!(cross.to_string(), "krbtgt/S@R");
+    assert_eq!(cross.krbtgt_target().unwrap(), &"S");
+    for text in ["krbtgt@R", "krbtgt/A/B@R", "KRBTGT/R@R", "alice@R"] {
+        assert!(!Principal::parse(text, None).unwrap().is_krbtgt(), "{text}");
+    }
+}
+
+/// Conformance row 186.
+#[test]
+fn row_186_default_salts() {
+    let user = Principal::parse("alice/admin@Example.Test", None).unwrap();
+    assert_eq!(user.default_salt(), b"Example.Testaliceadmin");
+    assert_eq!(
+        ad_user_salt("ad.example.test", "Alice"),
+        b"AD.EXAMPLE.TESTAlice"
+    );
+    assert_eq!(
+        ad_computer_salt("ad.Example.test", "WEB01$"),
+        b"AD.EXAMPLE.TESThostweb01.ad.example.test"
+    );
+}
+
+#[test]
+fn bytes_that_are_not_utf_8_are_kept() {
+    let principal = Principal::new(&b"R\xff"[..], name_type::NT_PRINCIPAL, [&b"M\xfcller"[..]]);
+    assert_eq!(parts(&principal), (vec![&b"M\xfcller"[..]], &b"R\xff"[..]));
+    assert_eq!(principal.default_salt(), b"R\xffM\xfcller");
+    assert_eq!(principal.to_string(), "M\u{fffd}ller@R\u{fffd}");
+}
+
+proptest! {
+    #[test]
+    fn any_name_survives_its_text(
+        components in prop::collection::vec(any::<String>(), 1..4),
+        realm in any::<String>(),
+    ) {
+        prop_assume!(components.len() > 1 || !components[0].is_empty());
+        let components: Vec<&str> = components.iter().map(String::as_str).collect();
+        let principal = Principal::new(realm.as_str(), name_type::NT_PRINCIPAL, components);
+        let again = Principal::parse(&principal.to_string(), None).unwrap();
+        prop_assert_eq!(&again, &principal);
+        let in_realm = Principal::parse(&principal.name_text(), Some(&realm)).unwrap();
+        prop_assert_eq!(in_realm, principal);
+    }
+
+    #[test]
+    fn any_text_is_a_name_or_an_error(text in any::<String>()) {
+        let _ = Principal::parse(&text, REALM);
+        let _ = Principal::parse_enterprise(&text, REALM);
+        let _ = Principal::from_host_based_service(&text, "here", "R");
+    }
+}

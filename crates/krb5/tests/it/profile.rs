@@ -1,0 +1,340 @@
+//! The krb5.conf grammar.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use trihound_krb5::profile::{NoIncludes, ProfileErrorReason as Reason};
+use trihound_krb5::{Profile, ProfileError, ProfileSource};
+
+/// Files in memory.
+#[derive(Default)]
+struct Files(HashMap<String, String>);
+
+impl Files {
+    fn with(files: &[(&str, &str)]) -> Self {
+        Self(
+            files
+                .iter()
+                .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+                .collect(),
+        )
+    }
+}
+
+impl ProfileSource for Files {
+    fn read(&self, path: &str) -> Result<String, String> {
+        self.0
+            .get(path)
+            .cloned()
+            .ok_or_else(|| "no such file".to_owned())
+    }
+
+    fn list(&self, directory: &str) -> Result<Vec<String>, String> {
+        let prefix = format!("{}/", directory.trim_end_matches('/'));
+        let names: Vec<String> = self
+            .0
+            .keys()
+            .filter_map(|path| path.strip_prefix(&prefix))
+            .map(str::to_owned)
+            .collect();
+        if names.is_empty() {
+            Err("no such directory".to_owned())
+        } else {
+            Ok(names)
+        }
+    }
+}
+
+fn parse(text: &str) -> Profile {
+    Profile::parse(text, &NoIncludes, "krb5.conf").unwrap()
+}
+
+fn reason(text: &str) -> (usize, Reason) {
+    let error = Profile::parse(text, &NoIncludes, "krb5.conf").unwrap_err();
+    assert_eq!(error.file, "krb5.conf");
+    (error.line, error.reason)
+}
+
+const TYPICAL: &str = "
+# a comment
+; another
+[libdefaults]
+\tdefault_realm = EXAMPLE.TEST
+    dns_lookup_kdc=false
+  # a comment within
+[realms]
+    EXAMPLE.TEST = {
+        kdc = kdc1.example.test
+        kdc = kdc2.example.test:750
+        admin_server = kdc1.example.test
+        v4_instance_convert = {
+            mit = mit.edu
+        }
+    }
+    OTHER.TEST =
+    {
+        kdc = [::1]:88
+    }
+[domain_realm]
+    .example.test = EXAMPLE.TEST
+    unknown key with blanks is no key
+";
+
+#[test]
+fn sections_relations_and_sub_sections() {
+    let text = TYPICAL.replace("    unknown key with blanks is no key\n", "");
+    let profile = parse(&text.replace('\n', "\r\n"));
+    assert_eq!(profile, parse(&text));
+    assert_eq!(
+        profile.value(&["libdefaults", "default_realm"]),
+        Some("EXAMPLE.TEST")
+    );
+    assert_eq!(
+        profile.value(&["libdefaults", "dns_lookup_kdc"]),
+        Some("false")
+    );
+    assert_eq!(profile.value(&["libdefaults", "none"]), None);
+    assert_eq!(profile.value(&["none", "default_realm"]), None);
+    assert_eq!(profile.value(&[]), None);
+    assert_eq!(
+        profile.values(&["realms", "EXAMPLE.TEST", "kdc"]),
+        ["kdc1.example.test", "kdc2.example.test:750"]
+    );
+    assert_eq!(
+        profile.value(&["realms", "EXAMPLE.TEST", "v4_instance_convert", "mit"]),
+        Some("mit.edu")
+    );
+    assert_eq!(
+        profile.value(&["realms", "OTHER.TEST", "kdc"]),
+        Some("[::1]:88")
+    );
+    assert_eq!(
+        profile.subsections(&["realms"]),
+        ["EXAMPLE.TEST", "OTHER.TEST"]
+    );
+    assert_eq!(
+        profile.relations(&["domain_realm"]),
+        [(".example.test", "EXAMPLE.TEST")]
+    );
+    // A section is no value and a value is no section.
+    assert_eq!(profile.value(&["realms", "EXAMPLE.TEST"]), None);
+    assert!(
+        profile
+            .relations(&["libdefaults", "default_realm"])
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_line_that_does_not_fit_is_told_by_its_number() {
+    assert_eq!(reason(TYPICAL), (23, Reason::RelationSyntax));
+    let error = Profile::parse("[a]\nb", &NoIncludes, "some/file").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "some/file, line 2: a relation `name = value` was expected"
+    );
+}
+
+#[test]
+fn every_break_of_the_grammar_has_its_reason() {
+    for (text, line, expected) in [
+        ("[libdefaults", 1, Reason::SectionSyntax),
+        ("[libdefaults] x", 1, Reason::SectionSyntax),
+        ("a = b", 1, Reason::NoSection),
+        ("[s]\n= b", 2, Reason::RelationSyntax),
+        ("[s]\na b = c", 2, Reason::RelationSyntax),
+        ("[s]\na = {\n} x", 3, Reason::RelationSyntax),
+        ("[s]\na = {\nb = c\n[t]", 4, Reason::SectionInBraces),
+        ("[s]\na =\nb = c", 3, Reason::MissingOpenBrace),
+        ("[s]\na =\n", 2, Reason::MissingOpenBrace),
+        ("[s]\n}", 2, Reason::ExtraCloseBrace),
+        ("}", 1, Reason::ExtraCloseBrace),
+        ("[s]\na = {\nb = c\n", 3, Reason::MissingCloseBrace),
+        ("[s]\na = \"b", 2, Reason::QuoteSyntax),
+        ("[s]\na = \"b\" c", 2, Reason::QuoteSyntax),
+        ("[s]\na = \"b\\", 2, Reason::QuoteSyntax),
+    ] {
+        assert_eq!(reason(text), (line, expected), "{text:?}");
+    }
+}
+
+#[test]
+fn quoted_values_keep_blanks_and_know_escapes() {
+    let profile = parse(
+        "[s]\na = \"  b c  \"\nd = \"x\\n\\t\\b\\\\\\\"y\"  \ne = say \"hi\"\nf = \"\"\ng = a # b",
+    );
+    assert_eq!(profile.value(&["s", "a"]), Some("  b c  "));
+    assert_eq!(profile.value(&["s", "d"]), Some("x\n\t\u{8}\\\"y"));
+    assert_eq!(profile.value(&["s", "e"]), Some("say \"hi\""));
+    assert_eq!(profile.value(&["s", "f"]), Some(""));
+    // As in MIT, a comment is a line of its own.
+    assert_eq!(profile.value(&["s", "g"]), Some("a # b"));
+}
+
+#[test]
+fn sections_of_one_name_are_one() {
+    let profile = parse(
+        "[realms]\nR = {\nkdc = a\n}\n[libdefaults]\nx = 1\n[realms]\nR = {\nkdc = b\n}\nS = {\n}\n",
+    );
+    assert_eq!(profile.values(&["realms", "R", "kdc"]), ["a", "b"]);
+    assert_eq!(profile.subsections(&["realms"]), ["R", "S"]);
+}
+
+#[test]
+fn a_final_mark_closes_a_section_a_sub_section_or_a_relation() {
+    let later = "[s]\na = later\nsub = {\nb = later\n}\n";
+    let both = |first: &str| {
+        let mut profile = parse(first);
+        profile.append(parse(later));
+        (
+            profile.values(&["s", "a"]).join(","),
+            profile.values(&["s", "sub", "b"]).join(","),
+        )
+    };
+    let plain = "[s]\na = first\nsub = {\nb = first\n}\n";
+    assert_eq!(both(plain), ("first,later".into(), "first,later".into()));
+    assert_eq!(
+        both(&plain.replace("[s]", "[s]*")),
+        ("first".into(), "first".into())
+    );
+    assert_eq!(
+        both(&plain.replace('}', "}*")),
+        ("first,later".into(), "first".into())
+    );
+    assert_eq!(
+        both(&plain.replace("sub", "sub*")),
+        ("first,later".into(), "first".into())
+    );
+    assert_eq!(
+        both(&plain.replace("a =", "a* =")),
+        ("first".into(), "first,later".into())
+    );
+
+    // Within one file too: what comes after the mark goes nowhere.
+    let one = parse(&format!("{}{later}", plain.replace('}', "}*")));
+    assert_eq!(one.values(&["s", "sub", "b"]), ["first"]);
+    let one = parse(&format!("{}{later}", plain.replace("[s]", "[s]*")));
+    assert_eq!(one.values(&["s", "a"]), ["first"]);
+}
+
+#[test]
+fn included_files_stand_where_they_are_named() {
+    let files = Files::with(&[
+        ("/etc/one", "[s]\na = 2\n[t]\nb = x\n"),
+        ("/etc/d/10-first", "[s]\na = 4\n"),
+        ("/etc/d/20.conf", "[s]\na = 5\n"),
+        ("/etc/d/.hidden.conf", "[s]\na = hidden\n"),
+        ("/etc/d/backup~", "[s]\na = backup\n"),
+        ("/etc/d/x.rpmnew", "[s]\na = new\n"),
+    ]);
+    let text = "[s]\na = 1\ninclude /etc/one\na = 3\nincludedir /etc/d/\na = 6\n";
+    let profile = Profile::parse(text, &files, "krb5.conf").unwrap();
+    assert_eq!(profile.values(&["s", "a"]), ["1", "2", "3", "4", "5", "6"]);
+    assert_eq!(profile.value(&["t", "b"]), Some("x"));
+    // Also before any section, and as a relation's name.
+    let profile = Profile::parse("include /etc/one\n[s]\ninclude = y", &files, "f").unwrap();
+    assert_eq!(profile.value(&["s", "include"]), Some("y"));
+    assert_eq!(profile.value(&["s", "a"]), Some("2"));
+}
+
+#[test]
+fn an_error_in_an_included_file_is_told_there() {
+    let files = Files::with(&[("/etc/one", "[s]\noops\n"), ("/etc/two", "[s]\na = {\n")]);
+    let parse = |text: &str| Profile::parse(text, &files, "krb5.conf").unwrap_err();
+    assert_eq!(
+        parse("include /etc/one"),
+        ProfileError {
+            file: "/etc/one".into(),
+            line: 2,
+            reason: Reason::RelationSyntax
+        }
+    );
+    // A brace does not reach over the end of a file.
+    assert_eq!(
+        parse("[s]\ninclude /etc/two\n}"),
+        ProfileError {
+            file: "/etc/two".into(),
+            line: 2,
+            reason: Reason::MissingCloseBrace
+        }
+    );
+    assert_eq!(
+        parse("\ninclude /etc/none"),
+        ProfileError {
+            file: "krb5.conf".into(),
+            line: 2,
+            reason: Reason::Include {
+                path: "/etc/none".into(),
+                reason: "no such file".into()
+            },
+        }
+    );
+    assert!(matches!(
+        parse("includedir /none").reason,
+        Reason::Include { path, .. } if path == "/none"
+    ));
+}
+
+#[test]
+fn files_that_include_each_other_come_to_an_end() {
+    let files = Files::with(&[("/a", "include /b"), ("/b", "include /a\ninclude /a")]);
+    let error = Profile::parse("include /a", &files, "krb5.conf").unwrap_err();
+    assert_eq!(error.reason, Reason::TooManyIncludes);
+    // Wide instead of deep.
+    let files = Files::with(&[("/a", "[s]")]);
+    let text = "include /a\n".repeat(1000);
+    let error = Profile::parse(&text, &files, "krb5.conf").unwrap_err();
+    assert_eq!(error.reason, Reason::TooManyIncludes);
+}
+
+#[test]
+fn sub_sections_nest_to_a_bound() {
+    let nested = |depth: usize| format!("[s]\n{}{}", "a = {\n".repeat(depth), "}\n".repeat(depth));
+    assert!(Profile::parse(&nested(15), &NoIncludes, "f").is_ok());
+    assert_eq!(reason(&nested(16)), (17, Reason::TooDeep));
+    assert_eq!(reason(&nested(100_000)).1, Reason::TooDeep);
+}
+
+#[test]
+fn modules_are_passed_over_and_told() {
+    let profile = parse("module /lib/x.so:y\n[s]\na = b\n");
+    assert_eq!(profile.value(&["s", "a"]), Some("b"));
+    assert_eq!(
+        profile.ignored(),
+        ["module /lib/x.so:y: modules are not loaded"]
+    );
+}
+
+#[test]
+fn a_byte_order_mark_and_an_empty_file_do_no_harm() {
+    assert_eq!(parse(""), parse("\n\n# nothing\n"));
+    assert_eq!(parse("\u{feff}[s]\na = b").value(&["s", "a"]), Some("b"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_profile_or_an_error(text in any::<String>()) {
+        let _ = Profile::parse(&text, &NoIncludes, "f");
+    }
+
+    #[test]
+    fn any_lines_are_a_profile_or_an_error(
+        lines in prop::collection::vec(
+            prop::sample::select(vec![
+                "[s]", "[s]*", "[t", "a = b", "a* = b", "a = {", "a =", "{", "}", "}*", "# c",
+                "include /a", "includedir /d", "module m", "a = \"b\"", "a = \"", "=", "",
+            ]),
+            0..40,
+        ),
+    ) {
+        let files = Files::with(&[("/a", "[u]\nx = y\n"), ("/d/e", "[s]\na = z")]);
+        if let Ok(profile) = Profile::parse(&lines.join("\n"), &files, "f") {
+            for section in ["s", "t", "u"] {
+                let _ = profile.relations(&[section]);
+                for sub in profile.subsections(&[section]) {
+                    let _ = profile.values(&[section, sub, "a"]);
+                }
+            }
+        }
+    }
+}
