@@ -221,7 +221,7 @@ fn apply(der: &mut Vec<u8>, change: &Change) {
         Change::Set { at, to } => der[at % length] = *to,
         Change::Remove { at, count } => drop(der.drain(span(*at, *count))),
         Change::Insert { at, bytes } => {
-            drop(der.splice(at % length..at % length, bytes.iter().copied()))
+            drop(der.splice(at % length..at % length, bytes.iter().copied()));
         }
         Change::Repeat { at, count } => {
             let copy = der[span(*at, *count)].to_vec();

@@ -1,7 +1,7 @@
 //! DER by hand: an encoder of a few lines, so that expected bytes do not come from the code under test.
 
 /// Identifier, minimal definite length, contents.
-pub fn tlv(identifier: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn tlv(identifier: u8, parts: &[&[u8]]) -> Vec<u8> {
     let content = parts.concat();
     let mut out = vec![identifier];
     match content.len() {
@@ -16,21 +16,21 @@ pub fn tlv(identifier: u8, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-pub fn seq(parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn seq(parts: &[&[u8]]) -> Vec<u8> {
     tlv(0x30, parts)
 }
 
 /// `[number] EXPLICIT`
-pub fn ctx(number: u8, part: &[u8]) -> Vec<u8> {
+pub(crate) fn ctx(number: u8, part: &[u8]) -> Vec<u8> {
     tlv(0xa0 | number, &[part])
 }
 
 /// `[APPLICATION number] EXPLICIT SEQUENCE`
-pub fn app(number: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn app(number: u8, parts: &[&[u8]]) -> Vec<u8> {
     tlv(0x60 | number, &[&seq(parts)])
 }
 
-pub fn int(value: i64) -> Vec<u8> {
+pub(crate) fn int(value: i64) -> Vec<u8> {
     let bytes = value.to_be_bytes();
     let redundant = (0..7)
         .take_while(|&at| {
@@ -40,50 +40,50 @@ pub fn int(value: i64) -> Vec<u8> {
     tlv(0x02, &[&bytes[redundant..]])
 }
 
-pub fn octets(value: &[u8]) -> Vec<u8> {
+pub(crate) fn octets(value: &[u8]) -> Vec<u8> {
     tlv(0x04, &[value])
 }
 
-pub fn general(value: &[u8]) -> Vec<u8> {
+pub(crate) fn general(value: &[u8]) -> Vec<u8> {
     tlv(0x1b, &[value])
 }
 
-pub fn time(value: &str) -> Vec<u8> {
+pub(crate) fn time(value: &str) -> Vec<u8> {
     tlv(0x18, &[value.as_bytes()])
 }
 
-pub fn flags(word: u32) -> Vec<u8> {
+pub(crate) fn flags(word: u32) -> Vec<u8> {
     tlv(0x03, &[&[0], &word.to_be_bytes()])
 }
 
-pub const REALM: &[u8] = b"EXAMPLE.TEST";
-pub const NOW: &str = "20260131235958Z";
-pub const NOW_SECONDS: i64 = 1_769_903_998;
-pub const KEY: &[u8] = b"sixteen-byte-key";
+pub(crate) const REALM: &[u8] = b"EXAMPLE.TEST";
+pub(crate) const NOW: &str = "20260131235958Z";
+pub(crate) const NOW_SECONDS: i64 = 1_769_903_998;
+pub(crate) const KEY: &[u8] = b"sixteen-byte-key";
 
-pub fn realm() -> Vec<u8> {
+pub(crate) fn realm() -> Vec<u8> {
     general(REALM)
 }
 
-pub fn now() -> Vec<u8> {
+pub(crate) fn now() -> Vec<u8> {
     time(NOW)
 }
 
-pub fn name(name_type: i64, components: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn name(name_type: i64, components: &[&[u8]]) -> Vec<u8> {
     let components: Vec<Vec<u8>> = components.iter().map(|part| general(part)).collect();
     let components: Vec<&[u8]> = components.iter().map(Vec::as_slice).collect();
     seq(&[&ctx(0, &int(name_type)), &ctx(1, &seq(&components))])
 }
 
-pub fn client() -> Vec<u8> {
+pub(crate) fn client() -> Vec<u8> {
     name(1, &["jürgen".as_bytes()])
 }
 
-pub fn server() -> Vec<u8> {
+pub(crate) fn server() -> Vec<u8> {
     name(2, &[b"HTTP", b"www.example.test"])
 }
 
-pub fn encrypted() -> Vec<u8> {
+pub(crate) fn encrypted() -> Vec<u8> {
     seq(&[
         &ctx(0, &int(18)),
         &ctx(1, &int(3)),
@@ -91,27 +91,27 @@ pub fn encrypted() -> Vec<u8> {
     ])
 }
 
-pub fn key() -> Vec<u8> {
+pub(crate) fn key() -> Vec<u8> {
     seq(&[&ctx(0, &int(17)), &ctx(1, &octets(KEY))])
 }
 
-pub fn checksum() -> Vec<u8> {
+pub(crate) fn checksum() -> Vec<u8> {
     seq(&[&ctx(0, &int(16)), &ctx(1, &octets(b"twelve bytes"))])
 }
 
-pub fn address() -> Vec<u8> {
+pub(crate) fn address() -> Vec<u8> {
     seq(&[&ctx(0, &int(2)), &ctx(1, &octets(&[127, 0, 0, 1]))])
 }
 
-pub fn ad() -> Vec<u8> {
+pub(crate) fn ad() -> Vec<u8> {
     seq(&[&seq(&[&ctx(0, &int(1)), &ctx(1, &octets(b"\x30\x00"))])])
 }
 
-pub fn padata(padata_type: i64, value: &[u8]) -> Vec<u8> {
+pub(crate) fn padata(padata_type: i64, value: &[u8]) -> Vec<u8> {
     seq(&[&ctx(1, &int(padata_type)), &ctx(2, &octets(value))])
 }
 
-pub fn ticket() -> Vec<u8> {
+pub(crate) fn ticket() -> Vec<u8> {
     app(
         1,
         &[
@@ -123,7 +123,7 @@ pub fn ticket() -> Vec<u8> {
     )
 }
 
-pub fn hex(text: &str) -> Vec<u8> {
+pub(crate) fn hex(text: &str) -> Vec<u8> {
     assert!(text.len().is_multiple_of(2));
     (0..text.len())
         .step_by(2)

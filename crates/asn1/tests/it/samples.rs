@@ -3,7 +3,7 @@
 use crate::model::*;
 
 /// Name in the registry, DER.
-pub fn all() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
     let mut samples = basic();
     samples.extend(kdc());
     samples.extend(application());
@@ -15,7 +15,7 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// The DER of the first sample of that name.
-pub fn named(name: &str) -> Vec<u8> {
+pub(crate) fn named(name: &str) -> Vec<u8> {
     all()
         .into_iter()
         .find_map(|(sample, der)| (sample == name).then_some(der))
@@ -69,7 +69,7 @@ fn enc_tkt_part(optionals: bool) -> Vec<u8> {
     tlv(0x63, &[&seq(&[&parts.concat()])])
 }
 
-pub fn kdc_req_body(optionals: bool) -> Vec<u8> {
+pub(crate) fn kdc_req_body(optionals: bool) -> Vec<u8> {
     let mut parts = vec![ctx(0, &flags(0x4001_0010))];
     if optionals {
         parts.push(ctx(1, &client()));
@@ -130,7 +130,7 @@ fn kdc_rep(msg_type: i64, optionals: bool) -> Vec<u8> {
     )
 }
 
-pub fn enc_kdc_rep_part(tag: u8, optionals: bool) -> Vec<u8> {
+pub(crate) fn enc_kdc_rep_part(tag: u8, optionals: bool) -> Vec<u8> {
     let last_req = seq(&[&seq(&[&ctx(0, &int(-5)), &ctx(1, &now())])]);
     let mut parts = vec![ctx(0, &key()), ctx(1, &last_req), ctx(2, &int(42))];
     if optionals {
