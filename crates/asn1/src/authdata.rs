@@ -59,7 +59,7 @@ pub struct AdAndOr {
 ///     other-verifiers  [3] SEQUENCE (SIZE (1..MAX)) OF Verifier OPTIONAL
 /// }
 /// ```
-/// RFC 7751 3.
+/// RFC 7751 4.
 #[derive(AsnType, Decode, Encode, Clone, Debug, PartialEq, Eq)]
 pub struct AdCammac {
     /// What is protected, kept as received.
@@ -84,7 +84,7 @@ pub struct AdCammac {
 ///     mac         [3] Checksum
 /// }
 /// ```
-/// RFC 7751 3.
+/// RFC 7751 4.
 #[derive(AsnType, Decode, Encode, Clone, Debug, PartialEq, Eq)]
 pub struct VerifierMac {
     /// Whose key.
@@ -106,7 +106,7 @@ pub struct VerifierMac {
 ///     login-aliases  [0] SEQUENCE (SIZE (1..MAX)) OF PrincipalName
 /// }
 /// ```
-/// RFC 6806 12.
+/// RFC 6806 6.
 #[derive(AsnType, Decode, Encode, Clone, Debug, PartialEq, Eq)]
 pub struct AdLoginAlias {
     /// Names that the client may log in as.
@@ -137,7 +137,7 @@ pub struct KerbAdRestrictionEntry {
 ///     ...
 /// }
 /// ```
-/// RFC 7751 3.
+/// RFC 7751 4.
 #[derive(AsnType, Decode, Encode, Clone, Debug, PartialEq, Eq)]
 #[rasn(choice)]
 #[non_exhaustive]
@@ -186,7 +186,7 @@ impl Message for AdCammac {
     const NAME: &'static str = "AD-CAMMAC";
 
     fn check(&self) -> Result<(), DecodeError> {
-        // RFC 7751 3: other-verifiers has SIZE (1..MAX).
+        // RFC 7751 4: other-verifiers has SIZE (1..MAX).
         if self.other_verifiers.as_ref().is_some_and(Vec::is_empty) {
             return Err(DecodeError::EmptySequence {
                 type_name: Self::NAME,
@@ -201,7 +201,7 @@ impl Message for AdLoginAlias {
     const NAME: &'static str = "AD-LOGIN-ALIAS";
 
     fn check(&self) -> Result<(), DecodeError> {
-        // RFC 6806 12: login-aliases has SIZE (1..MAX).
+        // RFC 6806 6: login-aliases has SIZE (1..MAX).
         if self.login_aliases.is_empty() {
             return Err(DecodeError::EmptySequence {
                 type_name: Self::NAME,

@@ -137,7 +137,7 @@ pub type AuthorizationData = Vec<AuthorizationDataElement>;
 /// `METHOD-DATA ::= SEQUENCE OF PA-DATA` (RFC 4120 5.9.1).
 pub type MethodData = Vec<PaData>;
 
-/// `EtypeList ::= SEQUENCE OF Int32` (RFC 4537 4), preferred first.
+/// `EtypeList ::= SEQUENCE OF Int32` (RFC 4537 3), preferred first.
 pub type EtypeList = Vec<i32>;
 
 /// Numbers of `name-type` (RFC 4120 6.2; RFC 6111, RFC 6806, MS-KILE).

@@ -14,7 +14,7 @@ pub const MAX_MESSAGE_LENGTH: usize = 1 << 20;
 
 /// The deepest nesting of constructed values that is looked at.
 ///
-/// The deepest message of RFC 4120, an AS-REQ with a name inside an additional ticket, has 13 levels.
+/// The deepest message of RFC 4120, an AS-REQ with a name inside an additional ticket, has 12.
 pub const MAX_DEPTH: usize = 32;
 
 const CONSTRUCTED: u8 = 0x20;

@@ -1,4 +1,4 @@
-//! Numbers of `error-code` in a KRB-ERROR (RFC 4120 7.5.9, RFC 4556 3.1.3, RFC 6113 5, RFC 6806 4, RFC 8636 6,
+//! Numbers of `error-code` in a KRB-ERROR (RFC 4120 7.5.9, RFC 4556 3.1.3, RFC 6113 5, RFC 6806 7, RFC 8636 6,
 //! draft-ietf-kitten-iakerb), their names, and what they mean for the one who gets them.
 
 macro_rules! error_codes {

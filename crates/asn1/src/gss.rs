@@ -228,7 +228,7 @@ pub struct GssChecksum {
     pub flags: GssFlags,
     /// DER of the KRB-CRED with the delegated ticket.
     pub delegation: Option<Vec<u8>>,
-    /// What comes behind (RFC 6542 2), as received; unknown extensions are ignored.
+    /// What comes behind (RFC 6542 3), as received; unknown extensions are ignored.
     pub extensions: Vec<u8>,
 }
 

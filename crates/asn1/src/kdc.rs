@@ -290,7 +290,7 @@ impl TgsReq {
 
 /// Decodes the decrypted part of an AS-REP or TGS-REP.
 ///
-/// Deployed KDCs put the tag of an EncTGSRepPart into an AS-REP, and RFC 4120 5.4.2 has a client take either.
+/// Deployed KDCs put the tag of an EncTGSRepPart into an AS-REP, and RFC 4120 5.4.2 lets a client take either.
 ///
 /// # Errors
 /// As [`Message::from_der`].

@@ -33,7 +33,7 @@ pub struct KdcProxyMessage {
 ///     cookie        [2] OCTET STRING OPTIONAL
 /// }
 /// ```
-/// draft-ietf-kitten-iakerb 3.1.
+/// draft-ietf-kitten-iakerb 3.
 #[derive(AsnType, Decode, Encode, Clone, Debug, PartialEq, Eq)]
 pub struct IakerbHeader {
     /// Realm whose KDC is meant.
@@ -49,7 +49,7 @@ pub struct IakerbHeader {
 ///     gss-mic  [1] Checksum
 /// }
 /// ```
-/// draft-ietf-kitten-iakerb 3.2.
+/// draft-ietf-kitten-iakerb 3.
 #[derive(AsnType, Decode, Encode, Clone, Debug, PartialEq, Eq)]
 pub struct IakerbFinished {
     /// Over the exchange, key usage 42.

@@ -180,7 +180,7 @@ fn what_is_too_long_to_be_read_is_not_encoded() {
     ));
 }
 
-/// RFC 4120 5.4.2: a client takes either tag in either reply.
+/// RFC 4120 5.4.2: a client may take either tag in either reply.
 #[test]
 fn the_part_of_a_kdc_reply_comes_under_either_tag() {
     for tag in [25, 26] {
