@@ -81,6 +81,15 @@ pub trait Exchange {
     fn step(&mut self, reply: Option<Reply<'_>>) -> Result<Progress<Self::Output>, Self::Error>;
 }
 
+impl<X: Exchange + ?Sized> Exchange for Box<X> {
+    type Output = X::Output;
+    type Error = X::Error;
+
+    fn step(&mut self, reply: Option<Reply<'_>>) -> Result<Progress<Self::Output>, Self::Error> {
+        (**self).step(reply)
+    }
+}
+
 /// Sends a request and waits for its answer.
 ///
 /// Ten lines over a socket make one: send `request.message` to a KDC of `request.realm`, return

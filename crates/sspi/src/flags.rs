@@ -228,6 +228,10 @@ bitflags! {
         const NO_TOKEN = 0x0100_0000;
         /// The peer needs no more token.
         const NO_ADDITIONAL_TOKEN = 0x0200_0000;
+        /// Channel bindings were required and no proxy's were there.
+        const NO_PROXY_BINDINGS = 0x0400_0000;
+        /// The client sent no channel bindings.
+        const MISSING_BINDINGS = 0x1000_0000;
         const _ = !0;
     }
 

@@ -12,6 +12,7 @@
 mod attribute;
 mod bindings;
 mod buffer;
+mod buffer_type;
 mod calls;
 mod context;
 mod credential;
@@ -35,9 +36,9 @@ pub use attribute::{
 };
 pub use bindings::ChannelBindings;
 pub use buffer::{
-    BufferAttributes, BufferType, InputDesc, SECQOP_WRAP_NO_ENCRYPT, SECQOP_WRAP_OOB_DATA,
-    SecBuffer, SecBufferDesc,
+    InputDesc, SECQOP_WRAP_NO_ENCRYPT, SECQOP_WRAP_OOB_DATA, SecBuffer, SecBufferDesc,
 };
+pub use buffer_type::{BufferAttributes, BufferType};
 pub use context::{ContextRef, OwnedCredHandle, OwnedCtxtHandle};
 pub use credential::{
     CredentialAttribute, CredentialAttributeValue, CredentialUse, Expiry, SECPKG_ID_NONE,

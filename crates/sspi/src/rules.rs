@@ -62,6 +62,7 @@ const fn acceptor_only(
     name: &'static str,
     meaning: &'static str,
     acceptor_asks: AcceptorRequirements,
+    excludes: &'static [&'static str],
 ) -> AttributeRule {
     AttributeRule {
         name,
@@ -72,7 +73,7 @@ const fn acceptor_only(
         acceptor_asks,
         acceptor_gets: AcceptorAttributes::empty(),
         implies: &[],
-        excludes: &[],
+        excludes,
     }
 }
 
@@ -117,11 +118,13 @@ static RULES: [AttributeRule; 14] = [
         "ALLOW_MISSING_BINDINGS",
         "a client that sends no channel bindings is let in; one that sends wrong ones is not",
         AcceptorRequirements::ALLOW_MISSING_BINDINGS,
+        &[],
     ),
     acceptor_only(
         "PROXY_BINDINGS",
         "the channel ends in a proxy: the client has to send channel bindings, and they are not compared",
         AcceptorRequirements::PROXY_BINDINGS,
+        &["ALLOW_MISSING_BINDINGS"],
     ),
 ];
 
@@ -162,13 +165,22 @@ impl InitiatorRequirements {
 }
 
 impl AcceptorRequirements {
-    /// What is really asked for: with what it implies, and without what only an initiator may ask.
+    /// What is really asked for: with what it implies, and without what it excludes or what only an
+    /// initiator may ask.
     #[must_use]
     pub fn normalized(self) -> Self {
-        let implied: Self = RULES
-            .iter()
-            .filter(|rule| self.intersects(rule.acceptor_asks))
+        let asked = || {
+            RULES
+                .iter()
+                .filter(move |rule| self.intersects(rule.acceptor_asks))
+        };
+        let implied: Self = asked()
             .flat_map(|rule| rule.implies)
+            .filter_map(|name| named(name))
+            .map(|rule| rule.acceptor_asks)
+            .collect();
+        let excluded: Self = asked()
+            .flat_map(|rule| rule.excludes)
             .filter_map(|name| named(name))
             .map(|rule| rule.acceptor_asks)
             .collect();
@@ -177,7 +189,7 @@ impl AcceptorRequirements {
             .filter(|rule| rule.askers == Askers::Initiator)
             .map(|rule| rule.acceptor_asks)
             .collect();
-        (self | implied) - ignored
+        (self | implied) - excluded - ignored
     }
 }
 
