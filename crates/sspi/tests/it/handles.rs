@@ -286,3 +286,37 @@ fn a_credential_may_be_freed_while_others_use_it() {
         assert_eq!(bench.registered.live(), (0, 0));
     }
 }
+
+#[test]
+fn a_call_under_way_keeps_no_other_context_waiting_and_ends_before_its_own_is_gone() {
+    let bench = Bench::new();
+    let (busy, other) = (bench.established(), bench.established());
+    let toy = bench.registered.package();
+    let gate = toy.gate.lock().unwrap();
+    thread::scope(|scope| {
+        let call = scope.spawn(|| {
+            bench
+                .table
+                .set_context_attributes(busy, ContextAttributeValue::UserFlags(0))
+        });
+        while toy.optional_calls.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        // All of these would hang if they waited for the call above.
+        signature(&bench.table, other).unwrap();
+        bench.table.delete_security_context(other).unwrap();
+        let third = bench.established();
+        signature(&bench.table, third).unwrap();
+        bench
+            .table
+            .free_credentials_handle(bench.credential)
+            .unwrap();
+
+        let deletion = scope.spawn(|| bench.table.delete_security_context(busy));
+        drop(gate);
+        call.join().unwrap().unwrap();
+        deletion.join().unwrap().unwrap();
+    });
+    assert_eq!(status(signature(&bench.table, busy)), INVALID);
+    assert_eq!(bench.registered.live(), (0, 1));
+}

@@ -1,8 +1,8 @@
 //! A security package that is easy to see through: tokens are words, a signature is a sum, a cipher
 //! is an exclusive or. It offers every function of the contract, or fewer when told so.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use trihound_sansio::{
     Exchange, ExchangeRequest, Progress, Reply, Service, Timestamp, TransportHint,
@@ -18,6 +18,8 @@ pub(crate) struct Toy {
     pub(crate) functions: FunctionSet,
     /// How often the package was asked for one of the functions that have a default.
     pub(crate) optional_calls: AtomicUsize,
+    /// SetContextAttributes waits here, so that a test can hold a call under way.
+    pub(crate) gate: Mutex<()>,
 }
 
 impl Toy {
@@ -37,6 +39,7 @@ impl Toy {
             },
             functions,
             optional_calls: AtomicUsize::new(0),
+            gate: Mutex::new(()),
         }
     }
 
@@ -350,6 +353,7 @@ impl SecurityPackage for Toy {
         _value: ContextAttributeValue,
     ) -> Result<(), Error> {
         self.count();
+        drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())
     }
 
