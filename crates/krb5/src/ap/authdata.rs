@@ -110,10 +110,9 @@ impl Reader<'_> {
             | ad_type::KERB_LOCAL
             | ad_type::AD_TARGET_PRINCIPAL => {}
             // From an authenticator it would be the client's own word.
+            ad_type::AD_WIN2K_PAC if self.place == Place::Authenticator => {}
             ad_type::AD_WIN2K_PAC => {
-                if self.place == Place::Ticket && self.info.pac.is_none() {
-                    self.info.pac = Some(data.to_vec());
-                }
+                self.info.pac.get_or_insert_with(|| data.to_vec());
             }
             ad_type::AD_ETYPE_NEGOTIATION => {
                 let list = EtypeList::from_der(data).map_err(|_| malformed(()))?;

@@ -32,7 +32,7 @@ pub use acceptor::{
 pub use authdata::AuthorizationInfo;
 pub use binding::{BindingDemand, check_gss_checksum};
 pub use initiator::{AfterApReq, ApReplied, ApReqSent, ApRequest, ExpectApReply, build_ap_req};
-pub use transited::{TransitedPolicy, decode_transited};
+pub use transited::{PathCheck, TransitedPolicy, decode_transited};
 
 pub(crate) use transited::hierarchy_between;
 

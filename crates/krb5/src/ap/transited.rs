@@ -16,6 +16,9 @@ const MAX_CONTENTS: usize = 8192;
 /// Realms that a path may have.
 const MAX_REALMS: usize = 32;
 
+/// Says whether a realm may lie on a path; arguments as told at [`TransitedPolicy::Check`].
+pub type PathCheck = dyn Fn(&[u8], &[u8], &[u8]) -> bool + Send + Sync;
+
 /// When a client of another realm is believed.
 #[derive(Clone, Default)]
 #[non_exhaustive]
@@ -27,7 +30,7 @@ pub enum TransitedPolicy {
     /// When every realm on the way is permitted by the function, whatever the flag says: the
     /// arguments are the client's realm, ours, and the realm in question. For `[capaths]`, and for
     /// trusts whose KDCs set no flag (MS-KILE section 3.4.5).
-    Check(Arc<dyn Fn(&[u8], &[u8], &[u8]) -> bool + Send + Sync>),
+    Check(Arc<PathCheck>),
     /// As [`Self::RequireCheckedFlag`], or else when the whole path lies on the domain hierarchy
     /// between the two realms (RFC 4120 section 1.2).
     CheckedFlagOrHierarchy,

@@ -29,7 +29,11 @@ pub(super) fn accept(state: &ExpectAsReply, der: &[u8]) -> Result<AsOutcome, Err
         .decrypt(KeyUsage::AS_REP_ENC_PART, &reply.enc_part.cipher)
         .map_err(|_| does_not_decrypt(login, enctype))?;
     let part = decode_enc_kdc_rep_part(plain.expose())?;
-    let time_offset = clock_difference(&part, login.environment.now(0));
+    let time_offset = if login.environment.config.kdc_timesync {
+        clock_difference(&part, login.environment.now(0))
+    } else {
+        None
+    };
     let confirmed = confirm_request(&part, &key, &sent.der)?;
     let key_expiration = part.key_expiration.map(whole);
     let kdc_now = login.environment.now(time_offset.unwrap_or(0));
