@@ -2,7 +2,7 @@ use core::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use trihound_sansio::RandomSource;
-use trihound_secret::{SecretBytes, constant_time_eq};
+use trihound_secret::{SecretBytes, constant_time_eq, wipe};
 use zeroize::Zeroizing;
 
 use crate::profile::{EnctypeProfile, StringToKey, UsageOperations};
@@ -169,7 +169,10 @@ impl Key {
         if !self.checksum_in_front() {
             buffer.resize(buffer.len().saturating_add(checksum), 0);
         }
-        keys.operations.encrypt(&mut buffer)?;
+        if let Err(error) = keys.operations.encrypt(&mut buffer) {
+            wipe(&mut buffer);
+            return Err(error);
+        }
         Ok(buffer)
     }
 

@@ -1,6 +1,7 @@
 //! Messages in pieces: one pass of a block cipher and a MAC over segments of any lengths, in place.
 
 use trihound_secret::wipe;
+use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::cts::{BLOCK, tail_length};
@@ -98,12 +99,14 @@ pub(crate) fn walk<P: Pass>(
     let tail = tail_length(sealed);
     let mut body = sealed.saturating_sub(tail);
     let mut cursor = Cursor::default();
-    let mut window = [0u8; 2 * BLOCK];
-    let mut block = [0u8; BLOCK];
+    let mut window = Zeroizing::new([0u8; 2 * BLOCK]);
     while body >= BLOCK {
         let mut done = run_of_blocks(message, &mut cursor, body, pass)?;
         if done == 0 {
-            across(message, &mut cursor, &mut block, pass, Pass::block)?;
+            let (block, _) = window
+                .split_first_chunk_mut::<BLOCK>()
+                .ok_or(Error::SegmentsChanged)?;
+            across(message, &mut cursor, block, pass, Pass::block)?;
             done = BLOCK;
         }
         body = body.saturating_sub(done);
@@ -112,8 +115,6 @@ pub(crate) fn walk<P: Pass>(
         .split_at_mut_checked(tail)
         .ok_or(Error::SegmentsChanged)?;
     across(message, &mut cursor, end, pass, Pass::tail)?;
-    wipe(&mut window);
-    wipe(&mut block);
     after_sealed(message, cursor, pass)
 }
 

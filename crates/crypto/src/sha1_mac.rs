@@ -86,9 +86,7 @@ impl Mac for HmacSha1 {
         let bits = self.hashed.wrapping_add(self.waiting as u64) << 3;
         pad(&mut self.state, &mut self.buffer, self.waiting, bits);
         let inner = self.state;
-        for (place, word) in self.buffer.chunks_exact_mut(4).zip(inner) {
-            place.copy_from_slice(&word.to_be_bytes());
-        }
+        put_digest(&mut self.buffer, inner);
         let bits = 8 * (HASH_BLOCK as u64 + DIGEST as u64);
         pad(&mut self.outer, &mut self.buffer, DIGEST, bits);
         for (place, word) in out.chunks_mut(4).zip(self.outer) {
@@ -199,9 +197,7 @@ pub(crate) fn pbkdf2_sha1(password: &[u8], salt: &[u8], iterations: u32, out: &m
             for start in [&keyed.state, &keyed.outer] {
                 let mut state = *start;
                 compress(&mut state, &[block]);
-                for (place, word) in block.chunks_exact_mut(4).zip(state) {
-                    place.copy_from_slice(&word.to_be_bytes());
-                }
+                put_digest(&mut block, state);
             }
             for (sum, word) in sum.iter_mut().zip(words(&block)) {
                 *sum ^= word;
@@ -213,6 +209,13 @@ pub(crate) fn pbkdf2_sha1(password: &[u8], salt: &[u8], iterations: u32, out: &m
         first.zeroize();
         block.zeroize();
         sum.zeroize();
+    }
+}
+
+/// Writes a digest to the front of a block.
+fn put_digest(block: &mut [u8; HASH_BLOCK], digest: [u32; 5]) {
+    for (place, word) in block.chunks_exact_mut(4).zip(digest) {
+        place.copy_from_slice(&word.to_be_bytes());
     }
 }
 

@@ -324,3 +324,45 @@ fn crc32_is_without_the_inversions() {
         );
     }
 }
+
+#[test]
+fn keys_may_be_shared_between_threads() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    let key = key(AES[3], 1);
+    shared(&key);
+    std::thread::scope(|scope| {
+        for usage in 1..9 {
+            let key = &key;
+            scope.spawn(move || {
+                let ciphertext = key.encrypt(KeyUsage(usage), b"text", &OsRandom).unwrap();
+                for _ in 0..20 {
+                    assert_eq!(
+                        key.decrypt(KeyUsage(usage), &ciphertext).unwrap().expose(),
+                        b"text"
+                    );
+                }
+            });
+        }
+    });
+}
+
+/// Conformance row 63: the result's enctype decides its length, and each input counts.
+#[test]
+fn cf2_depends_on_both_keys_both_peppers_and_their_order() {
+    let policy = anything();
+    for out in ALL {
+        let combine = |one: &Key, two: &Key, a: &[u8], b: &[u8]| {
+            krb_fx_cf2(one, two, a, b, out, &policy)
+                .unwrap()
+                .expose()
+                .to_vec()
+        };
+        let (one, two) = (key(AES[0], 1), key(AES[3], 2));
+        let key = combine(&one, &two, b"a", b"b");
+        assert_eq!(key.len(), out.profile().unwrap().key_length);
+        assert_ne!(key, combine(&two, &one, b"a", b"b"));
+        assert_ne!(key, combine(&one, &two, b"b", b"a"));
+        assert_ne!(key, combine(&one, &two, b"a", b"c"));
+        assert_eq!(key, combine(&two, &one, b"b", b"a"));
+    }
+}
