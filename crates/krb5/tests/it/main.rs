@@ -3,7 +3,9 @@
 mod ccache;
 mod config;
 mod keytab;
+mod kirbi;
 mod names;
 mod profile;
 mod replay;
+mod samples;
 mod store;
