@@ -233,6 +233,19 @@ pub struct AcquireRequest<'a> {
     pub impersonation: Option<&'a Arc<AccessToken>>,
 }
 
+impl AcquireRequest<'_> {
+    /// The default credential for this use.
+    #[must_use]
+    pub fn new(credential_use: CredentialUse) -> Self {
+        Self {
+            principal: None,
+            credential_use,
+            identity: None,
+            impersonation: None,
+        }
+    }
+}
+
 /// The arguments of InitializeSecurityContext.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InitializeRequest<'a> {

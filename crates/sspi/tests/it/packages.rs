@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use trihound_sansio::{DriveError, ExchangeRequest, Transport, TransportFailure, drive};
 use trihound_secret::SecretString;
@@ -245,6 +246,26 @@ fn a_context_that_cannot_be_exported_stays() {
     );
     let (outcome, _) = bench.initialize(Some(context), "x", Some(b"welcome"));
     assert_eq!(outcome.unwrap().status(), SecurityStatus::SEC_E_OK);
+}
+
+#[test]
+fn a_context_whose_handshake_failed_is_not_exported() {
+    let bench = Bench::new();
+    let context = bench.initialize(None, "x", None).0.unwrap().context;
+    let (outcome, _) = bench.initialize(Some(context), "x", Some(b"nonsense"));
+    assert_eq!(status(outcome), SecurityStatus::SEC_E_INVALID_TOKEN);
+    assert_eq!(
+        status(
+            bench
+                .table
+                .export_security_context(context, ExportFlags::DELETE_OLD)
+        ),
+        SecurityStatus::SEC_E_INVALID_HANDLE
+    );
+    // Not asked of the package, and still there to be deleted.
+    let asked = &bench.registered.package().optional_calls;
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    bench.table.delete_security_context(context).unwrap();
 }
 
 #[test]
