@@ -87,8 +87,7 @@ impl fmt::Debug for KeyMaterial {
 /// A ticket, its session key, and what the KDC's reply told about it.
 ///
 /// Shared as `Arc<Credentials>` everywhere: there is one copy of a session key and of the keys
-/// derived from it.
-#[derive(Debug)]
+/// derived from it. `Debug` shows names, times and flags, and lengths of the rest.
 pub struct Credentials {
     /// Whom the ticket names.
     pub client: Principal,
@@ -116,6 +115,22 @@ pub struct Credentials {
     pub is_skey: bool,
     /// The second ticket of a user-to-user ticket, DER; else empty.
     pub second_ticket: Vec<u8>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("client", &self.client.to_string())
+            .field("server", &self.server.to_string())
+            .field("session_key", &self.session_key)
+            .field("flags", &self.flags)
+            .field("valid_from", &self.valid_from().to_string())
+            .field("endtime", &self.endtime.to_string())
+            .field("renew_till", &self.renew_till.map(|time| time.to_string()))
+            .field("is_skey", &self.is_skey)
+            .field("ticket", &self.ticket.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Credentials {

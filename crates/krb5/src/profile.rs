@@ -70,9 +70,6 @@ pub enum ProfileErrorReason {
     /// A section header within braces.
     #[error("a section begins before the sub-section around it was closed with `}}`")]
     SectionInBraces,
-    /// A relation before the first section header.
-    #[error("a relation stands before the first section header")]
-    NoSection,
     /// `name =` and then no brace.
     #[error("`{{` was expected after `name =` with no value")]
     MissingOpenBrace,
@@ -111,7 +108,7 @@ pub struct Profile {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Section {
     entries: Vec<Entry>,
-    /// No later file, nor a later section of the same name, adds to it.
+    /// No later file adds to it.
     is_final: bool,
 }
 
@@ -123,7 +120,7 @@ struct Entry {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Node {
-    Value { text: String, is_final: bool },
+    Value(String),
     Section(Section),
 }
 
@@ -138,7 +135,6 @@ impl Profile {
             source,
             root: Section::default(),
             path: Vec::new(),
-            in_section: false,
             files: 0,
             ignored: Vec::new(),
         };
@@ -167,21 +163,14 @@ impl Profile {
         let Some((name, sections)) = path.split_last() else {
             return Vec::new();
         };
-        let mut values = Vec::new();
-        'files: for section in self.sections(sections) {
-            for entry in &section.entries {
-                if let Node::Value { text, is_final } = &entry.node
-                    && entry.name == *name
-                {
-                    values.push(text.as_str());
-                    // krb5.conf(5): nothing after a value marked with `*` counts.
-                    if *is_final {
-                        break 'files;
-                    }
-                }
-            }
-        }
-        values
+        self.sections(sections)
+            .into_iter()
+            .flat_map(|section| &section.entries)
+            .filter_map(|entry| match &entry.node {
+                Node::Value(text) if entry.name == *name => Some(text.as_str()),
+                _ => None,
+            })
+            .collect()
     }
 
     /// The first value of the relation at `path`.
@@ -197,7 +186,7 @@ impl Profile {
             .into_iter()
             .flat_map(|section| &section.entries)
             .filter_map(|entry| match &entry.node {
-                Node::Value { text, .. } => Some((entry.name.as_str(), text.as_str())),
+                Node::Value(text) => Some((entry.name.as_str(), text.as_str())),
                 Node::Section(_) => None,
             })
             .collect()
@@ -247,21 +236,17 @@ impl Section {
         Some((section, is_final))
     }
 
-    /// Index of the sub-section of that name, made at the end if there is none. A final one is
-    /// closed: what follows goes to a place that nobody reads.
-    fn open(&mut self, name: &str) -> Option<usize> {
-        for (index, entry) in self.entries.iter().enumerate() {
-            if let Node::Section(section) = &entry.node
-                && entry.name == name
-            {
-                return (!section.is_final).then_some(index);
-            }
+    /// Index of the sub-section of that name, made at the end if there is none.
+    fn open(&mut self, name: &str) -> usize {
+        let is_it = |entry: &Entry| matches!(entry.node, Node::Section(_)) && entry.name == name;
+        if let Some(index) = self.entries.iter().position(is_it) {
+            return index;
         }
         self.entries.push(Entry {
             name: name.to_owned(),
             node: Node::Section(Self::default()),
         });
-        self.entries.len().checked_sub(1)
+        self.entries.len().saturating_sub(1)
     }
 
     fn at_mut(&mut self, index: usize) -> Option<&mut Self> {
@@ -275,9 +260,8 @@ impl Section {
 struct Parser<'a> {
     source: &'a dyn ProfileSource,
     root: Section,
-    /// Where relations go now: an index at each level, or `None` below a closed section.
-    path: Vec<Option<usize>>,
-    in_section: bool,
+    /// Where relations go now: an index at each level; empty before the first section.
+    path: Vec<usize>,
     files: usize,
     ignored: Vec<String>,
 }
@@ -301,7 +285,7 @@ impl Parser<'_> {
             }
             if core::mem::take(&mut awaits_brace) {
                 // krb5.conf(5): a relation without a value is a sub-section whose brace follows.
-                if line != "{" {
+                if !line.starts_with('{') {
                     return Err(at(last, ProfileErrorReason::MissingOpenBrace));
                 }
                 continue;
@@ -325,7 +309,7 @@ impl Parser<'_> {
         if let Some(rest) = line.strip_prefix('[') {
             return self.section(rest).map(|()| false);
         }
-        if line.starts_with('}') {
+        if line.starts_with('}') && !self.path.is_empty() {
             return self.close(line).map(|()| false);
         }
         if let Some((directive, argument)) = line.split_once(char::is_whitespace)
@@ -344,6 +328,12 @@ impl Parser<'_> {
                 _ => {}
             }
         }
+        if self.path.is_empty() {
+            // MIT takes everything before the first section header for a comment.
+            self.ignored
+                .push(format!("{line:?} stands before the first section header"));
+            return Ok(false);
+        }
         self.relation(line)
     }
 
@@ -360,9 +350,7 @@ impl Parser<'_> {
             _ => return Err(ProfileErrorReason::SectionSyntax.into()),
         };
         // krb5.conf(5): `[name]*` closes the section for later files; the one at hand still adds.
-        let index = self.root.open(name.trim());
-        self.path = vec![index];
-        self.in_section = true;
+        self.path = vec![self.root.open(name.trim())];
         if is_final && let Some(section) = self.current() {
             section.is_final = true;
         }
@@ -373,14 +361,11 @@ impl Parser<'_> {
         if self.path.len() <= 1 {
             return Err(ProfileErrorReason::ExtraCloseBrace.into());
         }
-        match line {
-            "}" => {}
-            "}*" => {
-                if let Some(section) = self.current() {
-                    section.is_final = true;
-                }
-            }
-            _ => return Err(ProfileErrorReason::RelationSyntax.into()),
+        // MIT passes over what stands behind the brace, as a comment.
+        if line.starts_with("}*")
+            && let Some(section) = self.current()
+        {
+            section.is_final = true;
         }
         self.path.pop();
         Ok(())
@@ -398,9 +383,6 @@ impl Parser<'_> {
         if name.is_empty() || name.contains(char::is_whitespace) {
             return Err(ProfileErrorReason::RelationSyntax.into());
         }
-        if !self.in_section {
-            return Err(ProfileErrorReason::NoSection.into());
-        }
         let value = value.trim();
         if value.is_empty() || value == "{" {
             self.open_subsection(name, is_final)?;
@@ -414,7 +396,7 @@ impl Parser<'_> {
         if let Some(section) = self.current() {
             section.entries.push(Entry {
                 name: name.to_owned(),
-                node: Node::Value { text, is_final },
+                node: Node::Value(text),
             });
         }
         Ok(false)
@@ -424,8 +406,10 @@ impl Parser<'_> {
         if self.path.len() >= MAX_DEPTH {
             return Err(ProfileErrorReason::TooDeep.into());
         }
-        let index = self.current().and_then(|section| section.open(name));
-        self.path.push(index);
+        if let Some(section) = self.current() {
+            let index = section.open(name);
+            self.path.push(index);
+        }
         if is_final && let Some(section) = self.current() {
             section.is_final = true;
         }
@@ -435,7 +419,7 @@ impl Parser<'_> {
     fn current(&mut self) -> Option<&mut Section> {
         let mut section = &mut self.root;
         for index in &self.path {
-            section = section.at_mut((*index)?)?;
+            section = section.at_mut(*index)?;
         }
         Some(section)
     }
@@ -454,10 +438,8 @@ impl Parser<'_> {
         // An included file begins outside of any section and leaves the one here as it was
         // (krb5.conf(5)).
         let path_here = core::mem::take(&mut self.path);
-        let in_section = core::mem::take(&mut self.in_section);
         self.file(&text, path, depth.saturating_add(1))?;
         self.path = path_here;
-        self.in_section = in_section;
         Ok(())
     }
 

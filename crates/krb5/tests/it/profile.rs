@@ -140,15 +140,13 @@ fn every_break_of_the_grammar_has_its_reason() {
     for (text, line, expected) in [
         ("[libdefaults", 1, Reason::SectionSyntax),
         ("[libdefaults] x", 1, Reason::SectionSyntax),
-        ("a = b", 1, Reason::NoSection),
         ("[s]\n= b", 2, Reason::RelationSyntax),
         ("[s]\na b = c", 2, Reason::RelationSyntax),
-        ("[s]\na = {\n} x", 3, Reason::RelationSyntax),
         ("[s]\na = {\nb = c\n[t]", 4, Reason::SectionInBraces),
         ("[s]\na =\nb = c", 3, Reason::MissingOpenBrace),
         ("[s]\na =\n", 2, Reason::MissingOpenBrace),
         ("[s]\n}", 2, Reason::ExtraCloseBrace),
-        ("}", 1, Reason::ExtraCloseBrace),
+        ("[s]\na = {\n}\n}", 4, Reason::ExtraCloseBrace),
         ("[s]\na = {\nb = c\n", 3, Reason::MissingCloseBrace),
         ("[s]\na = \"b", 2, Reason::QuoteSyntax),
         ("[s]\na = \"b\" c", 2, Reason::QuoteSyntax),
@@ -181,7 +179,7 @@ fn sections_of_one_name_are_one() {
 }
 
 #[test]
-fn a_final_mark_closes_a_section_a_sub_section_or_a_relation() {
+fn a_final_mark_closes_a_section_or_sub_section_for_later_files() {
     let later = "[s]\na = later\nsub = {\nb = later\n}\n";
     let both = |first: &str| {
         let mut profile = parse(first);
@@ -205,16 +203,32 @@ fn a_final_mark_closes_a_section_a_sub_section_or_a_relation() {
         both(&plain.replace("sub", "sub*")),
         ("first,later".into(), "first".into())
     );
+    // The mark is for sections; a single relation has none, and its name is without the star.
     assert_eq!(
         both(&plain.replace("a =", "a* =")),
-        ("first".into(), "first,later".into())
+        ("first,later".into(), "first,later".into())
     );
 
-    // Within one file too: what comes after the mark goes nowhere.
+    // Within one file what comes after the mark still counts, as in MIT.
     let one = parse(&format!("{}{later}", plain.replace('}', "}*")));
-    assert_eq!(one.values(&["s", "sub", "b"]), ["first"]);
+    assert_eq!(one.values(&["s", "sub", "b"]), ["first", "later"]);
     let one = parse(&format!("{}{later}", plain.replace("[s]", "[s]*")));
-    assert_eq!(one.values(&["s", "a"]), ["first"]);
+    assert_eq!(one.values(&["s", "a"]), ["first", "later"]);
+}
+
+#[test]
+fn what_stands_before_the_first_section_is_passed_over_and_told() {
+    let profile = parse("a = b\nsome words\n}\n[s]\na = c\n");
+    assert_eq!(profile.value(&["s", "a"]), Some("c"));
+    assert_eq!(profile.ignored().len(), 3);
+    assert!(profile.ignored()[0].contains("a = b"));
+}
+
+#[test]
+fn what_stands_behind_a_brace_is_passed_over() {
+    let profile = parse("[s]\na =\n{ # begin\nb = c\n} # end\nd = e\n");
+    assert_eq!(profile.value(&["s", "a", "b"]), Some("c"));
+    assert_eq!(profile.value(&["s", "d"]), Some("e"));
 }
 
 #[test]
