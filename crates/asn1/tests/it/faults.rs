@@ -393,20 +393,26 @@ fn fault_8_what_was_signed_is_kept_as_received() {
 
 #[test]
 fn fault_8_what_is_kept_has_the_tag_of_its_type() {
-    let message = app(
-        14,
-        &[
-            &ctx(0, &int(5)),
-            &ctx(1, &int(14)),
-            &ctx(2, &flags(0)),
-            &ctx(3, &octets(b"not a ticket")),
-            &ctx(4, &encrypted()),
-        ],
-    );
-    assert!(matches!(
-        ApReq::from_der(&message).unwrap_err(),
-        DecodeError::Malformed { type_name: "AP-REQ", field, cause: Cause::Tag { .. } } if field == "ticket"
-    ));
+    for other in [
+        octets(b"not a ticket"),
+        ctx(1, &ticket()[2..]),
+        tlv(0x62, &[&ticket()[2..]]),
+    ] {
+        let message = app(
+            14,
+            &[
+                &ctx(0, &int(5)),
+                &ctx(1, &int(14)),
+                &ctx(2, &flags(0)),
+                &ctx(3, &other),
+                &ctx(4, &encrypted()),
+            ],
+        );
+        assert!(matches!(
+            ApReq::from_der(&message).unwrap_err(),
+            DecodeError::Malformed { type_name: "AP-REQ", field, cause: Cause::Tag { .. } } if field == "ticket"
+        ));
+    }
     assert!(Raw::<Ticket>::from_der(octets(b"not a ticket")).is_err());
     assert!(Raw::<Ticket>::from_der(ticket()).is_ok());
 }

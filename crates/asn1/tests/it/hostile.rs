@@ -131,6 +131,43 @@ fn row_45_lengths_do_not_overflow() {
     }
 }
 
+/// Conformance row 45: a value may not reach out of its parent, even where the message goes on.
+#[test]
+fn row_45_a_value_lies_inside_its_parent() {
+    let der = seq(&[&seq(&[&[0x04, 0x04]]), &[0; 4]]);
+    assert_eq!(
+        MethodData::from_der(&der).unwrap_err(),
+        DecodeError::Truncated {
+            type_name: "METHOD-DATA",
+            offset: 4
+        }
+    );
+}
+
+/// The limits are those that the documentation reasons for, and leave room above the deepest message.
+#[test]
+fn limits_are_as_documented() {
+    assert_eq!((MAX_MESSAGE_LENGTH, MAX_DEPTH), (1_048_576, 32));
+    fn depth(der: &[u8]) -> usize {
+        let mut rest = der;
+        let mut deepest = 0;
+        while let [identifier, first, ..] = rest {
+            let (header, length) = match first {
+                0x81 => (3, usize::from(rest[2])),
+                0x82 => (4, usize::from(rest[2]) << 8 | usize::from(rest[3])),
+                short => (2, usize::from(*short)),
+            };
+            if identifier & 0x20 != 0 {
+                deepest = deepest.max(1 + depth(&rest[header..header + length]));
+            }
+            rest = &rest[header + length..];
+        }
+        deepest
+    }
+    let deepest = samples::all().iter().map(|(_, der)| depth(der)).max();
+    assert_eq!(deepest, Some(12));
+}
+
 /// Conformance row 45: strings in pieces.
 #[test]
 fn row_45_constructed_strings_are_refused() {
