@@ -7,11 +7,14 @@
 use aes::cipher::array::Array;
 use aes::cipher::consts::U16;
 use aes::cipher::{
-    BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt,
-    BlockModeDecrypt, BlockSizeUser, InnerIvInit, KeyInit,
+    BlockCipherDecBackend, BlockCipherDecClosure, BlockCipherDecrypt, BlockCipherEncBackend,
+    BlockCipherEncClosure, BlockCipherEncrypt, BlockModeDecrypt, BlockSizeUser, InnerIvInit,
+    KeyInit,
 };
 use aes::{Aes128, Aes256};
+use zeroize::Zeroize;
 
+use crate::mac::copy_front;
 use crate::scatter::{self, Scatter};
 use crate::{Enctype, Error};
 
@@ -119,53 +122,105 @@ pub(crate) fn xor(into: &mut [u8], other: &[u8]) {
     }
 }
 
-/// Encrypts the last [`tail_length`] bytes. `iv` becomes the chaining value that RFC 3962 gives on:
-/// the last whole ciphertext block.
-pub(crate) fn encrypt_tail<C: AesKey>(cipher: &C, iv: &mut Block, tail: &mut [u8]) {
-    let Some((first, last)) = tail.split_first_chunk_mut::<BLOCK>() else {
-        return;
-    };
-    cbc_encrypt(cipher, iv, first);
-    if last.is_empty() {
-        return;
-    }
-    // The padded last block, chained to the one before, takes that one's place; of the one
-    // before, as many bytes remain as the last block had.
-    let mut stolen = *first;
-    xor(&mut stolen, last);
-    let mut block = Array(stolen);
-    cipher.encrypt_block(&mut block);
-    for (last, first) in last.iter_mut().zip(first.iter()) {
-        *last = *first;
-    }
-    *first = block.0;
-    *iv = block.0;
+/// Encrypts all or the end of a message, at least one block, with ciphertext stealing. `iv` becomes
+/// the chaining value that RFC 3962 gives on: the last whole ciphertext block.
+pub(crate) fn encrypt_end<C: AesKey>(cipher: &C, iv: &mut Block, bytes: &mut [u8]) {
+    cipher.encrypt_with_backend(EncryptEnd { iv, bytes });
 }
 
-/// The inverse of [`encrypt_tail`].
-pub(crate) fn decrypt_tail<C: AesKey>(cipher: &C, iv: &mut Block, tail: &mut [u8]) {
-    let Some((first, last)) = tail.split_first_chunk_mut::<BLOCK>() else {
-        return;
-    };
-    if last.is_empty() {
-        cbc_decrypt(cipher, iv, first);
-        return;
+struct EncryptEnd<'a> {
+    iv: &'a mut Block,
+    bytes: &'a mut [u8],
+}
+
+impl BlockSizeUser for EncryptEnd<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for EncryptEnd<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let body = self
+            .bytes
+            .len()
+            .saturating_sub(tail_length(self.bytes.len()));
+        let (body, tail) = self.bytes.split_at_mut(body);
+        let mut chain = Array(*self.iv);
+        let mut chained = |block: &mut Block| {
+            xor(&mut chain, block);
+            backend.encrypt_block((&mut chain).into());
+            *block = chain.0;
+        };
+        let (blocks, _) = body.as_chunks_mut::<BLOCK>();
+        blocks.iter_mut().for_each(&mut chained);
+        let Some((first, last)) = tail.split_first_chunk_mut::<BLOCK>() else {
+            return;
+        };
+        chained(first);
+        if !last.is_empty() {
+            // The padded last block, chained to the one before, takes that one's place; of the one
+            // before, as many bytes remain as the last block had.
+            let mut padded: Block = [0; BLOCK];
+            copy_front(&mut padded, last);
+            copy_front(last, first);
+            chained(&mut padded);
+            *first = padded;
+        }
+        *self.iv = *first;
     }
-    let next = *first;
-    let mut block = Array(*first);
-    cipher.decrypt_block(&mut block);
-    // Now `block` is the padded last plaintext block over the last-but-one ciphertext block, whose
-    // front is in `last` and whose end shows where the padding was.
-    for ((first, last), block) in first.iter_mut().zip(last.iter_mut()).zip(block.0.iter()) {
-        *first = *last;
-        *last ^= *block;
+}
+
+/// The inverse of [`encrypt_end`].
+pub(crate) fn decrypt_end<C: AesKey>(cipher: &C, iv: &mut Block, bytes: &mut [u8]) {
+    cipher.decrypt_with_backend(DecryptEnd { iv, bytes });
+}
+
+struct DecryptEnd<'a> {
+    iv: &'a mut Block,
+    bytes: &'a mut [u8],
+}
+
+impl BlockSizeUser for DecryptEnd<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherDecClosure for DecryptEnd<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherDecBackend<BlockSize = U16>>(self, backend: &B) {
+        let body = self
+            .bytes
+            .len()
+            .saturating_sub(tail_length(self.bytes.len()));
+        let (body, tail) = self.bytes.split_at_mut(body);
+        let decrypt = |block: &Block| {
+            let mut block = Array(*block);
+            backend.decrypt_block((&mut block).into());
+            block.0
+        };
+        let mut chain = *self.iv;
+        let mut chained = |block: &mut Block| {
+            let next = *block;
+            *block = decrypt(block);
+            xor(block, &chain);
+            chain = next;
+        };
+        let (blocks, _) = body.as_chunks_mut::<BLOCK>();
+        blocks.iter_mut().for_each(&mut chained);
+        let Some((first, last)) = tail.split_first_chunk_mut::<BLOCK>() else {
+            return;
+        };
+        *self.iv = *first;
+        if !last.is_empty() {
+            // This is the padded last plaintext block over the last-but-one ciphertext block, whose
+            // front is in `last` and whose end shows where the padding was.
+            let mut mixed = decrypt(first);
+            *first = mixed;
+            copy_front(first, last);
+            xor(last, &mixed);
+            mixed.zeroize();
+        }
+        chained(first);
     }
-    let kept = last.len();
-    for (first, block) in first.iter_mut().zip(block.0.iter()).skip(kept) {
-        *first = *block;
-    }
-    cbc_decrypt(cipher, iv, first);
-    *iv = next;
 }
 
 /// Cuts a ciphertext into what is under the cipher and the MAC behind it.
@@ -189,34 +244,15 @@ pub(crate) fn sealed_length(message: &mut dyn Scatter) -> Result<usize, Error> {
     Ok(sealed)
 }
 
-fn encrypt_with<C: AesKey>(key: &[u8], iv: &Block, bytes: &mut [u8]) -> Result<Block, Error> {
-    let cipher = C::expand(key)?;
-    let mut iv = *iv;
-    let (body, tail) = split(bytes)?;
-    cbc_encrypt(&cipher, &mut iv, body);
-    encrypt_tail(&cipher, &mut iv, tail);
-    Ok(iv)
-}
-
-fn decrypt_with<C: AesKey>(key: &[u8], iv: &Block, bytes: &mut [u8]) -> Result<Block, Error> {
-    let cipher = C::expand(key)?;
-    let mut iv = *iv;
-    let (body, tail) = split(bytes)?;
-    cbc_decrypt(&cipher, &mut iv, body);
-    decrypt_tail(&cipher, &mut iv, tail);
-    Ok(iv)
-}
-
-fn split(bytes: &mut [u8]) -> Result<(&mut [u8], &mut [u8]), Error> {
-    let length = bytes.len();
+fn whole(bytes: &mut [u8]) -> Result<&mut [u8], Error> {
     // RFC 3962 section 5: ciphertext stealing needs at least one block.
-    if length < BLOCK {
+    if bytes.len() < BLOCK {
         return Err(Error::SealedTooShort {
             minimum: BLOCK,
-            actual: length,
+            actual: bytes.len(),
         });
     }
-    Ok(bytes.split_at_mut(length - tail_length(length)))
+    Ok(bytes)
 }
 
 /// Encrypts in place with AES-CBC-CTS, without confounder or MAC, and gives the next chaining value
@@ -228,21 +264,25 @@ fn split(bytes: &mut [u8]) -> Result<(&mut [u8], &mut [u8]), Error> {
 /// # Errors
 /// [`Error::KeyLength`]; [`Error::SealedTooShort`] below one block, with the bytes as they were.
 pub fn cts_encrypt(key: &[u8], iv: &[u8; 16], bytes: &mut [u8]) -> Result<[u8; 16], Error> {
+    let mut iv = *iv;
     if key.len() == Aes256::LENGTH {
-        encrypt_with::<Aes256>(key, iv, bytes)
+        encrypt_end(&Aes256::expand(key)?, &mut iv, whole(bytes)?);
     } else {
-        encrypt_with::<Aes128>(key, iv, bytes)
+        encrypt_end(&Aes128::expand(key)?, &mut iv, whole(bytes)?);
     }
+    Ok(iv)
 }
 
-/// Decrypts in place with AES-CBC-CTS; the inverse of [`cts_encrypt`], with its errors.
+/// Decrypts in place with AES-CBC-CTS; the inverse of [`cts_encrypt`].
 ///
 /// # Errors
 /// [`Error::KeyLength`]; [`Error::SealedTooShort`] below one block, with the bytes as they were.
 pub fn cts_decrypt(key: &[u8], iv: &[u8; 16], bytes: &mut [u8]) -> Result<[u8; 16], Error> {
+    let mut iv = *iv;
     if key.len() == Aes256::LENGTH {
-        decrypt_with::<Aes256>(key, iv, bytes)
+        decrypt_end(&Aes256::expand(key)?, &mut iv, whole(bytes)?);
     } else {
-        decrypt_with::<Aes128>(key, iv, bytes)
+        decrypt_end(&Aes128::expand(key)?, &mut iv, whole(bytes)?);
     }
+    Ok(iv)
 }

@@ -180,8 +180,8 @@ impl<C: AesKey> Pass for Sealing<'_, C> {
         cts::cbc_encrypt(self.cipher, &mut self.iv, bytes);
     }
 
-    fn tail(&mut self, bytes: &mut [u8]) {
-        cts::encrypt_tail(self.cipher, &mut self.iv, bytes);
+    fn end(&mut self, bytes: &mut [u8]) {
+        cts::encrypt_end(self.cipher, &mut self.iv, bytes);
     }
 }
 
@@ -209,7 +209,7 @@ impl<C: AesKey> Pass for Opening<'_, C> {
         cts::cbc_decrypt(self.cipher, &mut self.iv, bytes);
     }
 
-    fn tail(&mut self, bytes: &mut [u8]) {
-        cts::decrypt_tail(self.cipher, &mut self.iv, bytes);
+    fn end(&mut self, bytes: &mut [u8]) {
+        cts::decrypt_end(self.cipher, &mut self.iv, bytes);
     }
 }

@@ -235,8 +235,8 @@ impl<C: AesKey, M: Mac> Pass for Sealing<'_, C, M> {
         cts::cbc_encrypt(self.cipher, &mut self.iv, bytes);
     }
 
-    fn tail(&mut self, bytes: &mut [u8]) {
-        cts::encrypt_tail(self.cipher, &mut self.iv, bytes);
+    fn end(&mut self, bytes: &mut [u8]) {
+        cts::encrypt_end(self.cipher, &mut self.iv, bytes);
     }
 }
 
@@ -258,7 +258,7 @@ impl<C: AesKey> Pass for Deciphering<'_, C> {
         cts::cbc_decrypt(self.cipher, &mut self.iv, bytes);
     }
 
-    fn tail(&mut self, bytes: &mut [u8]) {
-        cts::decrypt_tail(self.cipher, &mut self.iv, bytes);
+    fn end(&mut self, bytes: &mut [u8]) {
+        cts::decrypt_end(self.cipher, &mut self.iv, bytes);
     }
 }

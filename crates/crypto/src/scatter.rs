@@ -1,7 +1,6 @@
 //! Messages in pieces: one pass of a block cipher and a MAC over segments of any lengths, in place.
 
 use trihound_secret::wipe;
-use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::cts::{BLOCK, tail_length};
@@ -50,9 +49,12 @@ pub(crate) trait Pass {
     fn blocks(&mut self, bytes: &mut [u8]);
     /// Transforms one block that lay across segments; the MAC is fed apart.
     fn block(&mut self, bytes: &mut [u8; BLOCK]);
-    /// Transforms the end of the message, 16 to 32 bytes; the MAC is fed apart.
-    fn tail(&mut self, bytes: &mut [u8]);
+    /// Transforms the end of the message, one block or more; the MAC is fed apart.
+    fn end(&mut self, bytes: &mut [u8]);
 }
+
+/// The longest message that is gathered whole; at least the longest end of ciphertext stealing.
+const WINDOW: usize = 8 * BLOCK;
 
 #[derive(Clone, Copy, Default)]
 struct Cursor {
@@ -96,10 +98,15 @@ pub(crate) fn walk<P: Pass>(
     sealed: usize,
     pass: &mut P,
 ) -> Result<(), Error> {
-    let tail = tail_length(sealed);
+    // A cipher's start costs more than copying so little, so a short message is gathered whole.
+    let tail = if sealed <= WINDOW {
+        sealed
+    } else {
+        tail_length(sealed)
+    };
     let mut body = sealed.saturating_sub(tail);
     let mut cursor = Cursor::default();
-    let mut window = Zeroizing::new([0u8; 2 * BLOCK]);
+    let mut window = [0u8; WINDOW];
     while body >= BLOCK {
         let mut done = run_of_blocks(message, &mut cursor, body, pass)?;
         if done == 0 {
@@ -114,7 +121,8 @@ pub(crate) fn walk<P: Pass>(
     let (end, _) = window
         .split_at_mut_checked(tail)
         .ok_or(Error::SegmentsChanged)?;
-    across(message, &mut cursor, end, pass, Pass::tail)?;
+    across(message, &mut cursor, end, pass, Pass::end)?;
+    wipe(end);
     after_sealed(message, cursor, pass)
 }
 

@@ -4,7 +4,7 @@ use aes::cipher::consts::U16;
 use aes::cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockSizeUser, array::Array};
 use sha1::block_api::compress;
 use sha1::{Digest, Sha1};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::Zeroize;
 
 use crate::cts::{AesKey, BLOCK, Block, CHUNK, cbc_encrypt, xor};
 use crate::mac::{Mac, copy_front};
@@ -21,7 +21,7 @@ const INITIAL: [u32; 5] = [
 ];
 
 /// HMAC-SHA1 (RFC 2104) with both padded keys already hashed in.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone)]
 pub(crate) struct HmacSha1 {
     outer: [u32; 5],
     state: [u32; 5],
@@ -30,6 +30,17 @@ pub(crate) struct HmacSha1 {
     waiting: usize,
     /// Bytes hashed so far, the padded key's block among them.
     hashed: u64,
+}
+
+impl Drop for HmacSha1 {
+    fn drop(&mut self) {
+        self.outer.zeroize();
+        self.state.zeroize();
+        // After `finish` the buffer holds a digest and its padding: nothing of the message.
+        if self.waiting > 0 {
+            self.buffer.zeroize();
+        }
+    }
 }
 
 impl Mac for HmacSha1 {
@@ -85,6 +96,7 @@ impl Mac for HmacSha1 {
     fn finish(mut self, out: &mut [u8]) {
         let bits = self.hashed.wrapping_add(self.waiting as u64) << 3;
         pad(&mut self.state, &mut self.buffer, self.waiting, bits);
+        self.waiting = 0;
         let inner = self.state;
         put_digest(&mut self.buffer, inner);
         let bits = 8 * (HASH_BLOCK as u64 + DIGEST as u64);
