@@ -25,8 +25,8 @@ pub use as_exchange::{
     AsExchange, AsOptions, AsOutcome, AsRequest, ClientSecret, VerifyInitialCredentials,
     VerifyInitialRequest,
 };
-pub use ccache::{CacheError, CredentialCache};
-pub use config::{Config, ConfigError};
+pub use ccache::{CacheError, ConfigEntry, CredentialCache};
+pub use config::{Config, ConfigError, DnsCanonicalization, RealmConfig};
 pub use cred::{build_krb_cred, read_krb_cred};
 pub use credentials::{Credentials, KeyMaterial};
 pub use environment::Environment;
@@ -37,7 +37,7 @@ pub use error::{
 pub use kdc_reply::KdcReplyVerified;
 pub use keytab::{KeyNotFound, Keytab, KeytabEntry, KeytabError, KeytabKey};
 pub use name::{NameError, Principal};
-pub use profile::{Profile, ProfileError, ProfileSource};
+pub use profile::{NoIncludes, Profile, ProfileError, ProfileErrorReason, ProfileSource};
 pub use refusal::build_krb_error;
 pub use replay::{MemoryReplayCache, NotReplayed, ReplayCache, ReplayEntry, ReplayError};
 pub use store::{CredentialStore, MemoryStore, StoreError};

@@ -1,5 +1,7 @@
 //! Principal names: text with escapes, comparison, default salts (RFC 4120 section 6).
 
+mod exported;
+
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
@@ -43,6 +45,14 @@ pub enum NameError {
     /// There is no name before the realm.
     #[error("the principal name {0:?} is empty before its realm")]
     Empty(String),
+    /// An exported name is not one, or not of Kerberos.
+    #[error("not an exported Kerberos name: {what} at offset {offset}")]
+    NotExported {
+        /// What does not fit.
+        what: &'static str,
+        /// Where, in bytes from the beginning.
+        offset: usize,
+    },
     /// A host-based service name is not of the form `service` or `service@host`.
     #[error("{0:?} is not a host-based service name; write service@host")]
     NotHostBased(String),
@@ -75,11 +85,20 @@ impl Principal {
     ///
     /// [`NameError`]: lone backslash, separator within the realm, no realm, no name.
     pub fn parse(text: &str, default_realm: Option<&str>) -> Result<Self, NameError> {
+        Self::parse_bytes(text.as_bytes(), default_realm)
+    }
+
+    /// As [`Self::parse`], for names that are not UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn parse_bytes(text: &[u8], default_realm: Option<&str>) -> Result<Self, NameError> {
         let (components, realm) = split(text)?;
         if let [only] = components.as_slice()
             && only.is_empty()
         {
-            return Err(NameError::Empty(text.to_owned()));
+            return Err(NameError::Empty(shown(text)));
         }
         let realm = realm_or_default(text, realm, default_realm)?;
         let name_type = match components.as_slice() {
@@ -111,7 +130,7 @@ impl Principal {
         while let Some(byte) = input.next() {
             match byte {
                 b'\\' => {
-                    let literal = unescape(text, input.next())?;
+                    let literal = unescape(text.as_bytes(), input.next())?;
                     realm.as_mut().unwrap_or(&mut component).push(literal);
                 }
                 b'@' if realm.is_some() => {
@@ -127,7 +146,7 @@ impl Principal {
         if component.is_empty() {
             return Err(NameError::Empty(text.to_owned()));
         }
-        let realm = realm_or_default(text, realm, default_realm)?;
+        let realm = realm_or_default(text.as_bytes(), realm, default_realm)?;
         Ok(Self::new(
             realm.as_slice(),
             name_type::NT_ENTERPRISE,
@@ -286,15 +305,15 @@ pub fn ad_computer_salt(realm: &str, sam_account_name: &str) -> Vec<u8> {
 
 type Split = (Vec<Vec<u8>>, Option<Vec<u8>>);
 
-fn split(text: &str) -> Result<Split, NameError> {
+fn split(text: &[u8]) -> Result<Split, NameError> {
     let mut components: Vec<Vec<u8>> = Vec::new();
     let mut realm = false;
     let mut current = Vec::new();
-    let mut input = text.bytes();
+    let mut input = text.iter().copied();
     while let Some(byte) = input.next() {
         match byte {
             b'\\' => current.push(unescape(text, input.next())?),
-            b'/' | b'@' if realm => return Err(NameError::SeparatorInRealm(text.to_owned())),
+            b'/' | b'@' if realm => return Err(NameError::SeparatorInRealm(shown(text))),
             b'/' => components.push(core::mem::take(&mut current)),
             b'@' => {
                 components.push(core::mem::take(&mut current));
@@ -310,9 +329,9 @@ fn split(text: &str) -> Result<Split, NameError> {
     Ok((components, None))
 }
 
-fn unescape(text: &str, byte: Option<u8>) -> Result<u8, NameError> {
+fn unescape(text: &[u8], byte: Option<u8>) -> Result<u8, NameError> {
     match byte {
-        None => Err(NameError::TrailingBackslash(text.to_owned())),
+        None => Err(NameError::TrailingBackslash(shown(text))),
         Some(b'n') => Ok(b'\n'),
         Some(b't') => Ok(b'\t'),
         Some(b'b') => Ok(0x08),
@@ -322,15 +341,20 @@ fn unescape(text: &str, byte: Option<u8>) -> Result<u8, NameError> {
 }
 
 fn realm_or_default(
-    text: &str,
+    text: &[u8],
     realm: Option<Vec<u8>>,
     default_realm: Option<&str>,
 ) -> Result<Vec<u8>, NameError> {
     match (realm, default_realm) {
         (Some(realm), _) => Ok(realm),
         (None, Some(default)) => Ok(default.as_bytes().to_vec()),
-        (None, None) => Err(NameError::NoRealm(text.to_owned())),
+        (None, None) => Err(NameError::NoRealm(shown(text))),
     }
+}
+
+/// A name for an error text.
+fn shown(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
 }
 
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {

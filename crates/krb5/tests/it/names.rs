@@ -100,6 +100,68 @@ fn row_137_host_based_service() {
     }
 }
 
+/// The token of `alice@R`, put together by RFC 2743 section 3.2.
+fn exported() -> Vec<u8> {
+    let mut token = vec![4, 1, 0, 11, 6, 9];
+    token.extend([0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2]);
+    token.extend([0, 0, 0, 7]);
+    token.extend(b"alice@R");
+    token
+}
+
+/// Conformance row 137.
+#[test]
+fn row_137_exported_names_go_both_ways() {
+    let alice = Principal::parse("alice@R", None).unwrap();
+    assert_eq!(alice.to_exported_name(), exported());
+    assert_eq!(Principal::from_exported_name(&exported()).unwrap(), alice);
+    let odd = Principal::new(
+        &b"R/\xff"[..],
+        name_type::NT_PRINCIPAL,
+        [&b"a@\0\xfe"[..], b""],
+    );
+    assert_eq!(
+        Principal::from_exported_name(&odd.to_exported_name()).unwrap(),
+        odd
+    );
+}
+
+/// Conformance row 137.
+#[test]
+fn row_137_lengths_of_an_exported_name_are_checked() {
+    let token = exported();
+    for length in 0..token.len() {
+        assert!(
+            matches!(
+                Principal::from_exported_name(&token[..length]),
+                Err(NameError::NotExported { .. })
+            ),
+            "{length}"
+        );
+    }
+    let changed = |at: usize, to: u8| {
+        let mut token = exported();
+        token[at] = to;
+        Principal::from_exported_name(&token).unwrap_err()
+    };
+    let wrong = |what, offset| NameError::NotExported { what, offset };
+    assert_eq!(changed(1, 2), wrong("the token identifier", 0));
+    assert_eq!(changed(4, 4), wrong("the mechanism", 4));
+    assert_eq!(changed(5, 8), wrong("the mechanism", 4));
+    assert_eq!(changed(14, 3), wrong("the mechanism", 4));
+    assert_eq!(changed(3, 10), wrong("the mechanism", 4));
+    assert_eq!(changed(18, 6), wrong("the name's length", 15));
+    assert_eq!(changed(18, 8), wrong("the name's length", 19));
+    assert_eq!(changed(15, 0xff), wrong("the name's length", 19));
+    let mut longer = exported();
+    longer.push(b'S');
+    assert_eq!(
+        Principal::from_exported_name(&longer),
+        Err(wrong("the name's length", 15))
+    );
+    assert_eq!(changed(24, b'x'), NameError::NoRealm("alicexR".into()));
+}
+
 #[test]
 fn name_types_follow_the_form_of_the_name() {
     for (text, expected) in [
@@ -186,6 +248,7 @@ proptest! {
     fn any_text_is_a_name_or_an_error(text in any::<String>()) {
         let _ = Principal::parse(&text, REALM);
         let _ = Principal::parse_enterprise(&text, REALM);
+        let _ = Principal::from_exported_name(text.as_bytes());
         let _ = Principal::from_host_based_service(&text, "here", "R");
     }
 }
