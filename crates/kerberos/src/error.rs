@@ -1,5 +1,9 @@
+//! What can go wrong, by culprit. The statuses are in `status.rs`.
+
 use thiserror::Error;
-use trihound_sansio::RandomFailure;
+use trihound_asn1::{DecodeError, EncodeError};
+use trihound_krb5::{NameError, StoreError};
+use trihound_sansio::{RandomFailure, Timestamp};
 
 /// What replay and sequence detection say of a message whose MAC held (RFC 2743 section 1.2.3).
 ///
@@ -151,4 +155,227 @@ impl From<trihound_crypto::Error> for MessageError {
             other => Self::Crypto(other),
         }
     }
+}
+
+/// Why a function of the package failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An exchange with a KDC or the peer failed.
+    #[error(transparent)]
+    Kerberos(#[from] trihound_krb5::Error),
+    /// A per-message function failed.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// The credential store could not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A principal name cannot be read.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A field does not fit the message.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The peer's token cannot be taken.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// No credential serves the call.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// The context does not serve the call.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+}
+
+/// The peer's handshake token cannot be taken.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// A token is due and none is in the input (RFC 2743 section 2.2).
+    #[error("the peer's {expected} is due and the input has no TOKEN buffer with bytes in it")]
+    Missing {
+        /// What is due.
+        expected: &'static str,
+    },
+    /// The framing is damaged (RFC 2743 section 3.1).
+    #[error("the token's GSS framing cannot be read: {0}")]
+    Framing(DecodeError),
+    /// The token is of another mechanism (RFC 4121 section 4.1).
+    #[error("the token is of another mechanism than Kerberos; does the peer speak Negotiate?")]
+    OtherMechanism,
+    /// TOK_ID is not one that may come here (RFC 4121 section 4.1).
+    #[error("expected {expected}, the token says {found:02x?}; it belongs to another leg")]
+    OtherLeg {
+        /// What may come here.
+        expected: &'static str,
+        /// TOK_ID.
+        found: [u8; 2],
+    },
+    /// A token without framing outside of DCE style (RFC 4121 section 4.1, MS-KILE section
+    /// 3.4.5.1).
+    #[error(
+        "the token has no GSS framing, which only DCE style leaves out, and the client did not ask for that"
+    )]
+    FramingMissing,
+    /// A token for a context that needs none any more (RFC 2743 section 2.2).
+    #[error(
+        "the context is established and expects no token, yet the peer sent one of {length} bytes"
+    )]
+    AfterEstablishment {
+        /// Its length.
+        length: usize,
+    },
+    /// The token is longer than any that this package makes or takes.
+    #[error("the token has {length} bytes, more than cbMaxToken ({limit})")]
+    TooLong {
+        /// Its length.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// No credential serves the call.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CredentialError {
+    /// Nobody is logged in.
+    #[error("there is no identity: {reason}; give a name and password, or log in first (kinit)")]
+    NoIdentity {
+        /// What was looked for.
+        reason: String,
+    },
+    /// The ticket-granting ticket is missing or over, and there is no secret to get another.
+    #[error(
+        "{client} has no valid ticket-granting ticket and no password or key to get one with; log in again (kinit)"
+    )]
+    NoTicketGrantingTicket {
+        /// The client.
+        client: String,
+    },
+    /// The keytab has no key of the principal to accept as.
+    #[error(
+        "the keytab has no key of {principal}; export it into the keytab, or accept as anyone in it"
+    )]
+    NoKeyOfPrincipal {
+        /// The principal.
+        principal: String,
+    },
+    /// The keytab is empty.
+    #[error("the keytab has no keys at all; export the service's keys into it")]
+    EmptyKeytab,
+    /// The credential was acquired for the other direction.
+    #[error("the credential was not acquired for {direction} use; acquire it with {flag}")]
+    OtherDirection {
+        /// Inbound or outbound.
+        direction: &'static str,
+        /// The flag to acquire it with.
+        flag: &'static str,
+    },
+    /// The credential is of a kind that the package does not know.
+    #[error("this kind of identity is not one that Kerberos can use: {reason}")]
+    UnknownIdentity {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The thread impersonates a client that delegated nothing.
+    #[error(
+        "the thread impersonates {client}, who delegated no credential; the service's own is not used in its place"
+    )]
+    NothingDelegated {
+        /// The client.
+        client: String,
+    },
+    /// No realm is known for a name.
+    #[error("no realm is known for {name}; write name@REALM or set default_realm")]
+    NoRealm {
+        /// The name.
+        name: String,
+    },
+}
+
+/// The context does not serve the call.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContextError {
+    /// No target name on the first call.
+    #[error("there is no target name; name the service, as in HTTP/host.example.com")]
+    NoTarget,
+    /// The handshake is not over (RFC 2743 section 2.2).
+    #[error("the context is not established yet; go on with the handshake first")]
+    NotEstablished,
+    /// A reply came that no exchange waits for.
+    #[error(
+        "no exchange is under way on this context; complete_exchange follows ExchangeNeeded only"
+    )]
+    NoExchange,
+    /// The function of the other role was called.
+    #[error("this is the {role}'s context; use the function of that role")]
+    OtherRole {
+        /// The context's role.
+        role: &'static str,
+    },
+    /// An exchange is under way.
+    #[error("the context waits for a KDC's reply; do the round trip and call complete_exchange")]
+    ExchangeUnderWay,
+    /// The ticket is over, and the context with it (RFC 2743 section 1.2.1).
+    #[error("the context ended with its ticket at {end}, now is {now}; establish a new one")]
+    Expired {
+        /// When it ended.
+        end: Timestamp,
+        /// Now.
+        now: Timestamp,
+    },
+    /// The attribute that the function needs was not negotiated.
+    #[error(
+        "{function} needs {attribute}, which was not negotiated; the initiator has to ask for it"
+    )]
+    NotNegotiated {
+        /// The function.
+        function: &'static str,
+        /// The attribute.
+        attribute: &'static str,
+    },
+    /// A quality of protection that Kerberos does not have.
+    #[error(
+        "the quality of protection {qop:#x} is not one of Kerberos; use 0 or SECQOP_WRAP_NO_ENCRYPT"
+    )]
+    UnknownQop {
+        /// What was asked for.
+        qop: u32,
+    },
+    /// A context attribute that is not there.
+    #[error("a Kerberos context has no attribute {attribute}")]
+    NoAttribute {
+        /// Its name.
+        attribute: String,
+    },
+}
+
+impl From<MessageError> for trihound_sspi::Error {
+    fn from(error: MessageError) -> Self {
+        Self::from_source(error.status(), error)
+    }
+}
+
+impl From<Error> for trihound_sspi::Error {
+    fn from(error: Error) -> Self {
+        // The chain below shows the error of the layer that found it, without this crate's wrapper.
+        let status = error.status();
+        match error {
+            Error::Kerberos(inner) => Self::from_source(status, inner),
+            Error::Message(inner) => Self::from_source(status, inner),
+            Error::Store(inner) => Self::from_source(status, inner),
+            Error::Name(inner) => Self::from_source(status, inner),
+            Error::Encode(inner) => Self::from_source(status, inner),
+            Error::Token(inner) => Self::from_source(status, inner),
+            Error::Credential(inner) => Self::from_source(status, inner),
+            Error::Context(inner) => Self::from_source(status, inner),
+        }
+    }
+}
+
+/// Any error of this crate as SSPI's.
+pub(crate) fn sspi_error(error: impl Into<Error>) -> trihound_sspi::Error {
+    error.into().into()
 }

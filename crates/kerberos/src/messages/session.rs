@@ -148,6 +148,15 @@ impl MessageSession {
         }
     }
 
+    /// Bytes that every message is padded with; they go behind the data.
+    #[must_use]
+    pub const fn padding_length(&self) -> usize {
+        match &self.mechanism {
+            Mechanism::Rfc4121(_) => 0,
+            Mechanism::Rfc4757(rc4) => rc4.padding_length(),
+        }
+    }
+
     /// Seals (or only signs) `payload` in place; header and MAC go into `token`.
     ///
     /// # Errors

@@ -1,0 +1,223 @@
+//! AcquireCredentialsHandle.
+
+use std::sync::Arc;
+
+use trihound_asn1::name_type::NT_PRINCIPAL;
+use trihound_krb5::{Config, CredentialStore, Principal, StoreError};
+use trihound_secret::SecretString;
+use trihound_sspi::{AccountName, AcquireRequest, CredentialUse, Identity};
+
+use crate::credential::KerberosCredential;
+use crate::error::{CredentialError, Error, sspi_error};
+use crate::package::KerberosConfig;
+
+pub(crate) fn acquire(
+    request: AcquireRequest<'_>,
+    config: &KerberosConfig,
+) -> Result<KerberosCredential, trihound_sspi::Error> {
+    let inbound = request.credential_use.contains(CredentialUse::INBOUND);
+    let outbound = request.credential_use.contains(CredentialUse::OUTBOUND);
+    let mut credential = KerberosCredential::default();
+    if outbound {
+        credential = credential.and(acquire_outbound(&request, config)?);
+    }
+    if inbound {
+        let principal = if outbound { None } else { request.principal };
+        let keys = acquire_inbound(principal, config).map_err(sspi_error)?;
+        credential = credential.and(keys);
+    }
+    if !inbound && !outbound {
+        return Err(sspi_error(CredentialError::OtherDirection {
+            direction: "either",
+            flag: "SECPKG_CRED_INBOUND, SECPKG_CRED_OUTBOUND or SECPKG_CRED_BOTH",
+        }));
+    }
+    Ok(credential)
+}
+
+fn acquire_outbound(
+    request: &AcquireRequest<'_>,
+    config: &KerberosConfig,
+) -> Result<KerberosCredential, trihound_sspi::Error> {
+    let environment = &config.environment;
+    match request.identity {
+        Some(Identity::Password {
+            user,
+            domain,
+            password,
+        }) => {
+            let client = client_principal(user, domain.as_deref(), &environment.config)?;
+            Ok(KerberosCredential::from_password(
+                client,
+                SecretString::from(password.expose()),
+            ))
+        }
+        Some(_) => Err(sspi_error(CredentialError::UnknownIdentity {
+            reason: "packed credentials are not opened yet; give a name and password",
+        })),
+        None => {
+            // An impersonating thread never acts with the service's own credential.
+            if let Some(token) = request.impersonation {
+                return Err(sspi_error(CredentialError::NothingDelegated {
+                    client: token.client_name.clone(),
+                }));
+            }
+            let client = request
+                .principal
+                .map(|name| client_principal(name, None, &environment.config))
+                .transpose()?;
+            from_store(client, config).map_err(sspi_error)
+        }
+    }
+}
+
+/// A client's principal from what people type: `alice`, `alice@REALM`, `REALM\alice`, or a user and
+/// a domain apart.
+fn client_principal(
+    user: &str,
+    domain: Option<&str>,
+    config: &Config,
+) -> Result<Principal, trihound_sspi::Error> {
+    if let Some(domain) = domain.filter(|domain| !domain.is_empty()) {
+        return Ok(Principal::new(
+            known_realm(domain, config),
+            NT_PRINCIPAL,
+            [user],
+        ));
+    }
+    if let AccountName::DownLevel { domain, user } = AccountName::parse(user)? {
+        return Ok(Principal::new(
+            known_realm(&domain, config),
+            NT_PRINCIPAL,
+            [user.as_str()],
+        ));
+    }
+    let principal = Principal::parse(user, config.default_realm.as_deref())
+        .map_err(|error| sspi_error(Error::Name(error)))?;
+    let realm = principal.realm.to_string();
+    let known = known_realm(&realm, config).to_owned();
+    Ok(if known == realm {
+        principal
+    } else {
+        principal.with_realm(known.as_str())
+    })
+}
+
+/// A realm in the letter case in which the configuration has it: people type `example.com`, realms
+/// are `EXAMPLE.COM`, and Kerberos tells them apart.
+fn known_realm<'a>(realm: &'a str, config: &'a Config) -> &'a str {
+    let names = || {
+        config
+            .realms
+            .keys()
+            .map(String::as_str)
+            .chain(config.default_realm.as_deref())
+    };
+    if names().any(|known| known == realm) {
+        return realm;
+    }
+    names()
+        .find(|known| known.eq_ignore_ascii_case(realm))
+        .unwrap_or(realm)
+}
+
+/// Without an identity the store is asked: its tickets first, then the keys of clients.
+fn from_store(
+    named: Option<Principal>,
+    config: &KerberosConfig,
+) -> Result<KerberosCredential, Error> {
+    let store = &config.store;
+    let now = config
+        .environment
+        .now(store.time_offset()?.unwrap_or_default());
+    let client = match named {
+        Some(client) => Some(client),
+        None => no_cache_is_none(store.default_principal())?.flatten(),
+    };
+    if let Some(keyed) = with_client_keytab(client.as_ref(), config)? {
+        return Ok(keyed);
+    }
+    let Some(client) = client else {
+        return Err(CredentialError::NoIdentity {
+            reason: "the credential cache has no principal and there is no client keytab"
+                .to_owned(),
+        }
+        .into());
+    };
+    let tickets = no_cache_is_none(store.tickets(&client))?.unwrap_or_default();
+    if !tickets.iter().any(|ticket| ticket.is_valid_at(now)) {
+        return Err(CredentialError::NoTicketGrantingTicket {
+            client: client.to_string(),
+        }
+        .into());
+    }
+    Ok(KerberosCredential::from_store(client, Arc::clone(store)))
+}
+
+/// A client keytab that has keys of the client lets it log in anew by itself.
+fn with_client_keytab(
+    client: Option<&Principal>,
+    config: &KerberosConfig,
+) -> Result<Option<KerberosCredential>, Error> {
+    let keytab = match config.store.client_keytab() {
+        Ok(keytab) => keytab,
+        Err(StoreError::NoKeytab { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let client = match client {
+        Some(client) => Some(client.clone()),
+        None => keytab
+            .entries()
+            .first()
+            .map(|entry| entry.principal.clone()),
+    };
+    let policy = &config.environment.config.permitted_enctypes;
+    Ok(client
+        .filter(|client| !keytab.client_keys(client, policy).is_empty())
+        .map(|client| {
+            KerberosCredential::from_keytab_in_store(client, keytab, Arc::clone(&config.store))
+        }))
+}
+
+fn no_cache_is_none<T>(outcome: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(StoreError::NoCache { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The keytab has to be there, and to have a key that could ever open a ticket.
+fn acquire_inbound(
+    name: Option<&str>,
+    config: &KerberosConfig,
+) -> Result<KerberosCredential, Error> {
+    let store: &Arc<dyn CredentialStore> = &config.store;
+    let keytab = store.keytab()?;
+    if keytab.is_empty() {
+        return Err(CredentialError::EmptyKeytab.into());
+    }
+    let principal = name
+        .map(|name| acceptor_principal(name, &config.environment.config))
+        .transpose()?;
+    if let Some(principal) = &principal
+        && keytab.of_principal(principal).next().is_none()
+    {
+        return Err(CredentialError::NoKeyOfPrincipal {
+            principal: principal.to_string(),
+        }
+        .into());
+    }
+    Ok(KerberosCredential::acceptor_from_store(
+        Arc::clone(store),
+        principal,
+    ))
+}
+
+/// `service/host`, of the realm given, else of the one that the host is mapped to, else the default.
+fn acceptor_principal(name: &str, config: &Config) -> Result<Principal, Error> {
+    let host = name.split_once('/').map(|(_, host)| host);
+    let mapped = host.and_then(|host| config.realm_of_host(host));
+    let default = mapped.or(config.default_realm.as_deref());
+    Ok(Principal::parse(name, default)?)
+}

@@ -1,0 +1,305 @@
+//! What a credential handle names: a client's secret or tickets, a service's keys, or both.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use trihound_krb5::{
+    ClientSecret, CredentialStore, Credentials, Environment, Keytab, MemoryStore, Principal,
+};
+use trihound_sansio::Timestamp;
+use trihound_secret::SecretString;
+use trihound_sspi::Expiry;
+
+use crate::error::{CredentialError, Error};
+
+/// Names by which services were asked for, and found under others, that one credential remembers.
+const MAX_ALIASES: usize = 1024;
+
+/// A credential of the Kerberos package. Clones are the same credential, with the same tickets.
+///
+/// [`trihound_sspi::RegisteredPackage::adopt`] makes a handle of one.
+#[derive(Clone, Debug, Default)]
+pub struct KerberosCredential {
+    outbound: Option<Arc<Outbound>>,
+    inbound: Option<Arc<Inbound>>,
+}
+
+impl KerberosCredential {
+    /// A client with a password. Tickets are kept in memory, and got anew when they end.
+    #[must_use]
+    pub fn from_password(client: Principal, password: SecretString) -> Self {
+        Self::outbound_in_memory(client, Secret::Password(password))
+    }
+
+    /// A client with a keytab. Tickets are kept in memory, and got anew when they end.
+    #[must_use]
+    pub fn from_keytab(client: Principal, keytab: Arc<Keytab>) -> Self {
+        Self::outbound_in_memory(client, Secret::Keytab(keytab))
+    }
+
+    /// A client with the tickets of a store, such as a credential cache file. What is got with
+    /// them goes into the store; a renewable ticket-granting ticket is renewed before it ends.
+    #[must_use]
+    pub fn from_store(client: Principal, store: Arc<dyn CredentialStore>) -> Self {
+        Self::with_outbound(Outbound::new(client, Secret::None, store))
+    }
+
+    /// A client with a keytab, whose tickets go into a store.
+    #[must_use]
+    pub fn from_keytab_in_store(
+        client: Principal,
+        keytab: Arc<Keytab>,
+        store: Arc<dyn CredentialStore>,
+    ) -> Self {
+        Self::with_outbound(Outbound::new(client, Secret::Keytab(keytab), store))
+    }
+
+    /// A client with one ticket, for its service or for the ticket-granting service.
+    ///
+    /// # Errors
+    ///
+    /// None: the store is in memory. The signature is that of any store.
+    pub fn from_ticket(ticket: Arc<Credentials>) -> Result<Self, Error> {
+        let store = MemoryStore::new();
+        store.store(&ticket)?;
+        Ok(Self::from_store(ticket.client.clone(), Arc::new(store)))
+    }
+
+    /// A service with the keys of a keytab: of `principal` alone, or of anyone in it.
+    #[must_use]
+    pub fn acceptor(keytab: Arc<Keytab>, principal: Option<Principal>) -> Self {
+        Self::with_inbound(KeySource::Keytab(keytab), principal)
+    }
+
+    /// A service with the keys that a store has at the time of each call.
+    #[must_use]
+    pub fn acceptor_from_store(
+        store: Arc<dyn CredentialStore>,
+        principal: Option<Principal>,
+    ) -> Self {
+        Self::with_inbound(KeySource::Store(store), principal)
+    }
+
+    /// Both directions: this credential's own, and for the direction that it lacks `other`'s.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            outbound: self.outbound.or(other.outbound),
+            inbound: self.inbound.or(other.inbound),
+        }
+    }
+
+    /// Whose credential it is: the client, else the service's principal if it is one.
+    #[must_use]
+    pub fn principal(&self) -> Option<&Principal> {
+        match (&self.outbound, &self.inbound) {
+            (Some(outbound), _) => Some(&outbound.client),
+            (None, Some(inbound)) => inbound.principal.as_ref(),
+            (None, None) => None,
+        }
+    }
+
+    fn outbound_in_memory(client: Principal, secret: Secret) -> Self {
+        Self::with_outbound(Outbound::new(client, secret, Arc::new(MemoryStore::new())))
+    }
+
+    fn with_outbound(outbound: Outbound) -> Self {
+        Self {
+            outbound: Some(Arc::new(outbound)),
+            inbound: None,
+        }
+    }
+
+    fn with_inbound(keys: KeySource, principal: Option<Principal>) -> Self {
+        Self {
+            outbound: None,
+            inbound: Some(Arc::new(Inbound { keys, principal })),
+        }
+    }
+
+    pub(crate) fn outbound(&self) -> Result<&Arc<Outbound>, CredentialError> {
+        self.outbound
+            .as_ref()
+            .ok_or(CredentialError::OtherDirection {
+                direction: "outbound",
+                flag: "SECPKG_CRED_OUTBOUND",
+            })
+    }
+
+    pub(crate) fn inbound(&self) -> Result<&Arc<Inbound>, CredentialError> {
+        self.inbound
+            .as_ref()
+            .ok_or(CredentialError::OtherDirection {
+                direction: "inbound",
+                flag: "SECPKG_CRED_INBOUND",
+            })
+    }
+
+    /// A credential with a secret does not end; one of tickets alone ends with them.
+    pub(crate) fn expiry(&self, now: Timestamp) -> Expiry {
+        self.outbound
+            .as_ref()
+            .map_or(Expiry::Never, |outbound| outbound.expiry(now))
+    }
+}
+
+/// What a client proves itself with, besides tickets.
+#[derive(Debug)]
+enum Secret {
+    None,
+    Password(SecretString),
+    Keytab(Arc<Keytab>),
+}
+
+/// The outbound side.
+pub(crate) struct Outbound {
+    pub(crate) client: Principal,
+    secret: Secret,
+    store: Arc<dyn CredentialStore>,
+    /// Services found under another name or realm than they were asked for.
+    aliases: Mutex<HashMap<Principal, Principal>>,
+}
+
+impl core::fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Outbound")
+            .field("client", &self.client.to_string())
+            .field("secret", &self.secret)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Outbound {
+    fn new(client: Principal, secret: Secret, store: Arc<dyn CredentialStore>) -> Self {
+        Self {
+            client,
+            secret,
+            store,
+            aliases: Mutex::default(),
+        }
+    }
+
+    /// The secret for one AS exchange; `None` when there are only tickets.
+    pub(crate) fn secret(&self, environment: &Environment) -> Option<ClientSecret> {
+        match &self.secret {
+            Secret::None => None,
+            Secret::Password(password) => Some(ClientSecret::Password(password.duplicate())),
+            Secret::Keytab(keytab) => Some(ClientSecret::Keys(
+                keytab.client_keys(&self.client, &environment.config.permitted_enctypes),
+            )),
+        }
+    }
+
+    /// The KDC's clock less ours, in microseconds.
+    pub(crate) fn time_offset(&self) -> Result<i64, Error> {
+        Ok(self.store.time_offset()?.unwrap_or_default())
+    }
+
+    pub(crate) fn set_time_offset(&self, offset: i64) -> Result<(), Error> {
+        Ok(self.store.set_time_offset(offset)?)
+    }
+
+    /// The ticket-granting ticket of the client's own realm.
+    pub(crate) fn ticket_granting_ticket(
+        &self,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Credentials>>, Error> {
+        let krbtgt = Principal::krbtgt(&self.client.realm);
+        Ok(self.store.find(&self.client, &krbtgt, now)?)
+    }
+
+    /// A valid ticket for a service under any name that it is known by.
+    pub(crate) fn service_ticket(
+        &self,
+        asked: &Principal,
+        guesses: &[Principal],
+        now: Timestamp,
+    ) -> Result<Option<Arc<Credentials>>, Error> {
+        let alias = self.aliases().get(asked).cloned();
+        for server in alias.iter().chain(guesses) {
+            if let Some(ticket) = self.store.find(&self.client, server, now)? {
+                return Ok(Some(ticket));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Keeps a ticket for a service, and under which name it was asked for.
+    pub(crate) fn keep(&self, asked: &Principal, ticket: &Arc<Credentials>) -> Result<(), Error> {
+        self.store.store(ticket)?;
+        if ticket.server != *asked {
+            let mut aliases = self.aliases();
+            if aliases.len() >= MAX_ALIASES {
+                aliases.clear();
+            }
+            aliases.insert(asked.clone(), ticket.server.clone());
+        }
+        Ok(())
+    }
+
+    /// Keeps a ticket-granting ticket.
+    pub(crate) fn keep_granting(&self, ticket: &Arc<Credentials>) -> Result<(), Error> {
+        Ok(self.store.store(ticket)?)
+    }
+
+    /// Forgets a service ticket that its service cannot open.
+    pub(crate) fn forget(&self, server: &Principal) -> Result<(), Error> {
+        Ok(self.store.remove(&self.client, server)?)
+    }
+
+    fn aliases(&self) -> std::sync::MutexGuard<'_, HashMap<Principal, Principal>> {
+        // Each change is one insertion, so a panic elsewhere leaves the map whole.
+        self.aliases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn expiry(&self, now: Timestamp) -> Expiry {
+        if !matches!(self.secret, Secret::None) {
+            return Expiry::Never;
+        }
+        let granting = self.ticket_granting_ticket(now).ok().flatten();
+        let last = match granting {
+            Some(ticket) => Some(ticket.endtime),
+            None => self
+                .store
+                .tickets(&self.client)
+                .unwrap_or_default()
+                .iter()
+                .map(|ticket| ticket.endtime)
+                .max(),
+        };
+        Expiry::At(last.unwrap_or(now))
+    }
+}
+
+/// Where the keys of a service are.
+enum KeySource {
+    Keytab(Arc<Keytab>),
+    Store(Arc<dyn CredentialStore>),
+}
+
+/// The inbound side.
+pub(crate) struct Inbound {
+    keys: KeySource,
+    /// As whom to accept; `None` is anyone in the keytab.
+    pub(crate) principal: Option<Principal>,
+}
+
+impl core::fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Inbound")
+            .field(
+                "principal",
+                &self.principal.as_ref().map(Principal::to_string),
+            )
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inbound {
+    pub(crate) fn keytab(&self) -> Result<Arc<Keytab>, Error> {
+        match &self.keys {
+            KeySource::Keytab(keytab) => Ok(Arc::clone(keytab)),
+            KeySource::Store(store) => Ok(store.keytab()?),
+        }
+    }
+}

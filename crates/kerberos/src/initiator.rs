@@ -1,0 +1,240 @@
+//! The initiator's handshake.
+
+use std::sync::Arc;
+
+use trihound_asn1::gss::{GssChecksum, GssFlags, TokenId, is_framed};
+use trihound_asn1::{Checksum, error_code};
+use trihound_crypto::{ChecksumType, md5};
+use trihound_krb5::ap::{self, AfterApReq, Agreement, ApReplied, ApRequest};
+use trihound_krb5::{Credentials, Environment, Error as KerberosError, Principal};
+use trihound_sansio::{Exchange, Progress, Reply};
+use trihound_sspi::{
+    EstablishedAttributes, InitializeRequest, InitiatorRequirements, InputDesc,
+    ServicePrincipalName,
+};
+
+use crate::attributes::{checksum_flags, initiator_attributes};
+use crate::context::{Outcome, State, frame, unframe};
+use crate::credential::{KerberosCredential, Outbound};
+use crate::error::{ContextError, Error, TokenError, sspi_error};
+use crate::session::{Facts, InitiatorProofs, MutualProof, Proofs, Session};
+use crate::tickets::{ServiceTicket, TicketProof, TicketSearch};
+
+/// First byte of a KRB-ERROR: `[APPLICATION 30]`, constructed.
+const KRB_ERROR_TAG: u8 = 0x7e;
+
+/// What the caller asked for on the first call.
+#[derive(Debug)]
+struct Plan {
+    outbound: Arc<Outbound>,
+    environment: Environment,
+    target: String,
+    requirements: InitiatorRequirements,
+    flags: GssFlags,
+    /// MD5 of the channel bindings (RFC 4121 section 4.1.1.2), if the caller gave any.
+    bindings: Option<[u8; 16]>,
+}
+
+/// Awaits a KDC's reply on the way to the service ticket.
+#[derive(Debug)]
+pub(crate) struct ExpectKdcReply {
+    search: TicketSearch,
+    plan: Plan,
+}
+
+/// Awaits the acceptor's AP-REP.
+#[derive(Debug)]
+pub(crate) struct ExpectPeer {
+    reply: Box<ap::ExpectApReply>,
+    credentials: Arc<Credentials>,
+    proof: TicketProof,
+    plan: Plan,
+}
+
+/// The MD5 of the channel bindings in the input, if there are any.
+pub(crate) fn bindings_hash(
+    input: Option<InputDesc<'_>>,
+) -> Result<Option<[u8; 16]>, trihound_sspi::Error> {
+    let bindings = input.map(|input| input.channel_bindings()).transpose()?;
+    bindings
+        .flatten()
+        .map(|bindings| Ok(md5(&[&bindings.gss_image()?])))
+        .transpose()
+}
+
+/// The principal of a target name; its realm is empty where the name has none.
+fn server_principal(target: &str) -> Result<Principal, trihound_sspi::Error> {
+    let name = ServicePrincipalName::parse(target)?;
+    let realm = name.realm.as_deref().unwrap_or_default();
+    Ok(Principal::new(
+        realm,
+        trihound_asn1::name_type::NT_SRV_INST,
+        name.components().iter().map(String::as_str),
+    ))
+}
+
+/// The first call.
+pub(crate) fn begin(
+    credential: &KerberosCredential,
+    request: &InitializeRequest<'_>,
+    environment: &Environment,
+) -> Result<Outcome, trihound_sspi::Error> {
+    let target = request
+        .target_name
+        .ok_or_else(|| sspi_error(ContextError::NoTarget))?;
+    let outbound = credential.outbound().map_err(sspi_error)?;
+    let server = server_principal(target)?;
+    let plan = Plan {
+        outbound: Arc::clone(outbound),
+        environment: environment.clone(),
+        target: target.to_owned(),
+        requirements: request.requirements,
+        flags: checksum_flags(request.requirements),
+        bindings: bindings_hash(request.input)?,
+    };
+    let search = TicketSearch::new(Arc::clone(outbound), server, environment.clone());
+    let waiting = Box::new(ExpectKdcReply { search, plan });
+    waiting.step(None).map_err(sspi_error)
+}
+
+impl ExpectKdcReply {
+    /// Goes on with the search; with the ticket, to the AP-REQ.
+    pub(crate) fn step(mut self: Box<Self>, reply: Option<Reply<'_>>) -> Result<Outcome, Error> {
+        match self.search.step(reply)? {
+            Progress::Exchange(request) => {
+                Ok(Outcome::Exchange(State::ExpectKdcReply(self), request))
+            }
+            Progress::Done(ticket) => self.plan.show(ticket),
+        }
+    }
+}
+
+impl Plan {
+    /// Builds the AP-REQ.
+    fn show(self, ticket: ServiceTicket) -> Result<Outcome, Error> {
+        let checksum = GssChecksum {
+            bindings: self.bindings.unwrap_or_default(),
+            flags: self.flags,
+            delegation: None,
+            extensions: Vec::new(),
+        };
+        let credentials = ticket.credentials;
+        let mut request = ApRequest::new(&credentials);
+        request.time_offset = self.outbound.time_offset()?;
+        request.mutual = self.flags.contains(GssFlags::MUTUAL);
+        request.dce_style = self.flags.contains(GssFlags::DCE_STYLE);
+        request.checksum = Some(Checksum::new(ChecksumType::GSSAPI.0, checksum.encode()?));
+        // MS-KILE section 3.2.5.8: said only where bindings are sent, so that their absence on the
+        // acceptor's side means that they were taken away.
+        request.client_aware_channel_bindings = self.bindings.is_some();
+        let sent = ap::build_ap_req(&request, &self.environment)?;
+        let raw = self.flags.contains(GssFlags::DCE_STYLE);
+        let token = frame(TokenId::ApReq, &sent.message, raw);
+        let next = match sent.next {
+            AfterApReq::ExpectApReply(reply) => State::ExpectApReply(Box::new(ExpectPeer {
+                reply,
+                credentials,
+                proof: ticket.proof,
+                plan: self,
+            })),
+            AfterApReq::Established(agreement, not_requested) => {
+                let proofs = InitiatorProofs {
+                    ticket: ticket.proof,
+                    mutual: MutualProof::NotRequested(not_requested),
+                };
+                self.establish(&agreement, &credentials, proofs)?
+            }
+        };
+        Ok(Outcome::Token(next, Some(token)))
+    }
+
+    fn establish(
+        self,
+        agreement: &Agreement,
+        credentials: &Credentials,
+        proofs: InitiatorProofs,
+    ) -> Result<State, Error> {
+        let attributes = initiator_attributes(self.flags, self.requirements);
+        let facts = Facts {
+            client: credentials.client.clone(),
+            server: credentials.server.clone(),
+            target: self.target,
+            start: credentials.valid_from(),
+            end: credentials.endtime,
+            flags: self.flags,
+            attributes: EstablishedAttributes::Initiator(attributes),
+            time_offset: self.outbound.time_offset()?,
+        };
+        let session = Session::new(
+            agreement,
+            facts,
+            &self.environment,
+            Proofs::Initiator(proofs),
+        )?;
+        Ok(State::Established(Box::new(session)))
+    }
+}
+
+impl ExpectPeer {
+    /// Takes the acceptor's answer.
+    pub(crate) fn step(self, token: Option<&[u8]>) -> Result<Outcome, Error> {
+        let expected = "AP-REP";
+        // RFC 2743 section 2.2: a continuation needs a token (conformance row 119).
+        let token = token.ok_or(TokenError::Missing { expected })?;
+        let message = if self.reply.is_dce_style() || token.first() == Some(&KRB_ERROR_TAG) {
+            // DCE style has no framing (MS-KILE section 3.4.5.1); an error may come without too.
+            token
+        } else if is_framed(token) {
+            unframe(token, &[TokenId::ApRep, TokenId::Error], expected)?
+        } else {
+            return Err(TokenError::FramingMissing.into());
+        };
+        let ApReplied {
+            agreement,
+            verified,
+            third_leg,
+            ..
+        } = match self.reply.handle(message) {
+            Ok(replied) => replied,
+            Err(error) => {
+                forget_useless_ticket(&self.plan, &self.credentials, &error)?;
+                return Err(error.into());
+            }
+        };
+        let proofs = InitiatorProofs {
+            ticket: self.proof,
+            mutual: MutualProof::Verified(verified),
+        };
+        let next = self.plan.establish(&agreement, &self.credentials, proofs)?;
+        Ok(Outcome::Token(next, third_leg))
+    }
+
+    pub(crate) fn target(&self) -> &str {
+        &self.plan.target
+    }
+}
+
+impl ExpectKdcReply {
+    pub(crate) fn target(&self) -> &str {
+        &self.plan.target
+    }
+}
+
+/// A service whose key was changed cannot open the ticket that is kept: the next context gets a new
+/// one. The KRB-ERROR is not authenticated, and somebody who made it up gains one more TGS exchange.
+fn forget_useless_ticket(
+    plan: &Plan,
+    credentials: &Credentials,
+    error: &KerberosError,
+) -> Result<(), Error> {
+    let KerberosError::PeerRefused(refusal) = error else {
+        return Ok(());
+    };
+    match refusal.code {
+        error_code::KRB_AP_ERR_MODIFIED
+        | error_code::KRB_AP_ERR_NOKEY
+        | error_code::KRB_AP_ERR_BADKEYVER
+        | error_code::KRB_AP_ERR_TKT_EXPIRED => plan.outbound.forget(&credentials.server),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,236 @@
+//! From a credential to a service ticket, asking as few KDCs as it takes.
+//!
+//! ```text
+//! a valid ticket for the service      ──► done, nobody is asked
+//! a ticket-granting ticket            ──► TGS exchange ──► done
+//!   about to end, no secret           ──► renewal first, if it is renewable
+//! a password or keytab                ──► AS exchange ──► TGS exchange ──► done
+//! ```
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use trihound_krb5::{
+    AsExchange, AsOptions, AsOutcome, AsRequest, Credentials, Environment, Error as KerberosError,
+    KdcReplyVerified, Principal, TgsExchange, TgsOutcome, TgsRequest,
+};
+use trihound_sansio::{Exchange, ExchangeRequest, Progress, Reply};
+
+use crate::credential::Outbound;
+use crate::error::{ContextError, CredentialError, Error};
+
+/// How long before its end a ticket-granting ticket is renewed, where it cannot be got anew.
+const RENEW_BEFORE_END: Duration = Duration::from_secs(300);
+
+/// Where a ticket comes from.
+#[derive(Debug)]
+pub(crate) enum TicketProof {
+    /// Out of a KDC's reply, which was checked.
+    FromKdc(#[allow(dead_code, reason = "held so that it had to be obtained")] KdcReplyVerified),
+    /// Out of the credential's store, where it was put after such a check, here or elsewhere.
+    FromStore,
+}
+
+/// A ticket for the service.
+#[derive(Debug)]
+pub(crate) struct ServiceTicket {
+    pub(crate) credentials: Arc<Credentials>,
+    pub(crate) proof: TicketProof,
+}
+
+/// The search under way.
+#[derive(Debug)]
+pub(crate) struct TicketSearch {
+    outbound: Arc<Outbound>,
+    environment: Environment,
+    /// The service; with an empty realm where it is not known.
+    server: Principal,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Begin,
+    ExpectAsReply(Box<AsExchange>),
+    ExpectRenewal(Box<TgsExchange>, Arc<Credentials>),
+    ExpectTgsReply(Box<TgsExchange>),
+    Over,
+}
+
+/// What one exchange of the search came to.
+enum Stage {
+    Asks(State, ExchangeRequest),
+    Next(State),
+    Found(ServiceTicket),
+}
+
+impl TicketSearch {
+    pub(crate) fn new(
+        outbound: Arc<Outbound>,
+        server: Principal,
+        environment: Environment,
+    ) -> Self {
+        Self {
+            outbound,
+            environment,
+            server,
+            state: State::Begin,
+        }
+    }
+
+    fn begin(&self) -> Result<Stage, Error> {
+        let now = self.environment.now(self.outbound.time_offset()?);
+        let found = self
+            .outbound
+            .service_ticket(&self.server, &self.guesses(), now)?;
+        if let Some(credentials) = found {
+            let proof = TicketProof::FromStore;
+            return Ok(Stage::Found(ServiceTicket { credentials, proof }));
+        }
+        let granting = self.outbound.ticket_granting_ticket(now)?;
+        let secret = self.outbound.secret(&self.environment);
+        match (granting, secret) {
+            (Some(ticket), None) if may_renew(&ticket, now) => self.renew(ticket).map(Stage::Next),
+            (Some(ticket), _) => self.ask_for_service(ticket).map(Stage::Next),
+            (None, Some(secret)) => {
+                let mut request = AsRequest::new(self.outbound.client.clone(), secret);
+                let config = &self.environment.config;
+                request.options = AsOptions {
+                    forwardable: config.forwardable,
+                    proxiable: config.proxiable,
+                    canonicalize: config.canonicalize,
+                    ..AsOptions::default()
+                };
+                request.lifetime = Some(config.ticket_lifetime);
+                request.renew_lifetime =
+                    (!config.renew_lifetime.is_zero()).then_some(config.renew_lifetime);
+                let exchange = AsExchange::begin(request, &self.environment)?;
+                Ok(Stage::Next(State::ExpectAsReply(Box::new(exchange))))
+            }
+            (None, None) => Err(CredentialError::NoTicketGrantingTicket {
+                client: self.outbound.client.to_string(),
+            }
+            .into()),
+        }
+    }
+
+    /// The names under which a ticket for the service may be kept, most likely first.
+    fn guesses(&self) -> Vec<Principal> {
+        if !self.server.realm.as_bytes().is_empty() {
+            return vec![self.server.clone()];
+        }
+        let host = self.server.components().nth(1).unwrap_or_default();
+        let mapped = core::str::from_utf8(host)
+            .ok()
+            .and_then(|host| self.environment.config.realm_of_host(host))
+            .map(|realm| self.server.with_realm(realm));
+        let own = self.server.with_realm(self.outbound.client.realm.clone());
+        mapped.into_iter().chain([own]).collect()
+    }
+
+    fn renew(&self, ticket: Arc<Credentials>) -> Result<State, Error> {
+        let mut request = TgsRequest::renew(Arc::clone(&ticket));
+        request.time_offset = self.outbound.time_offset()?;
+        let exchange = TgsExchange::begin(request, &self.environment)?;
+        Ok(State::ExpectRenewal(Box::new(exchange), ticket))
+    }
+
+    fn ask_for_service(&self, ticket: Arc<Credentials>) -> Result<State, Error> {
+        let mut request = TgsRequest::new(ticket, self.server.clone());
+        request.time_offset = self.outbound.time_offset()?;
+        let exchange = TgsExchange::begin(request, &self.environment)?;
+        Ok(State::ExpectTgsReply(Box::new(exchange)))
+    }
+
+    fn logged_in(&self, outcome: AsOutcome) -> Result<Stage, Error> {
+        // An offset is worth keeping only where the configuration corrects for it.
+        if self.environment.config.kdc_timesync
+            && let Some(offset) = outcome.time_offset
+        {
+            self.outbound.set_time_offset(offset)?;
+        }
+        let ticket = Arc::new(outcome.credentials);
+        self.outbound.keep_granting(&ticket)?;
+        self.ask_for_service(ticket).map(Stage::Next)
+    }
+
+    fn renewed(
+        &self,
+        outcome: Result<Progress<TgsOutcome>, KerberosError>,
+        exchange: Box<TgsExchange>,
+        old: Arc<Credentials>,
+    ) -> Result<Stage, Error> {
+        match outcome {
+            Ok(Progress::Exchange(request)) => {
+                Ok(Stage::Asks(State::ExpectRenewal(exchange, old), request))
+            }
+            Ok(Progress::Done(outcome)) => {
+                let ticket = Arc::new(outcome.credentials);
+                self.outbound.keep_granting(&ticket)?;
+                self.ask_for_service(ticket).map(Stage::Next)
+            }
+            // The old ticket is still good for a while; the next search tries again.
+            Err(_) => self.ask_for_service(old).map(Stage::Next),
+        }
+    }
+
+    fn found(&self, outcome: TgsOutcome) -> Result<Stage, Error> {
+        for ticket in &outcome.tgts {
+            self.outbound.keep_granting(ticket)?;
+        }
+        let credentials = Arc::new(outcome.credentials);
+        self.outbound.keep(&self.server, &credentials)?;
+        Ok(Stage::Found(ServiceTicket {
+            credentials,
+            proof: TicketProof::FromKdc(outcome.verified),
+        }))
+    }
+
+    fn stage(&self, state: State, reply: Option<Reply<'_>>) -> Result<Stage, Error> {
+        match state {
+            State::Begin => self.begin(),
+            State::ExpectAsReply(mut exchange) => match exchange.step(reply)? {
+                Progress::Exchange(request) => {
+                    Ok(Stage::Asks(State::ExpectAsReply(exchange), request))
+                }
+                Progress::Done(outcome) => self.logged_in(outcome),
+            },
+            State::ExpectRenewal(mut exchange, old) => {
+                let outcome = exchange.step(reply);
+                self.renewed(outcome, exchange, old)
+            }
+            State::ExpectTgsReply(mut exchange) => match exchange.step(reply)? {
+                Progress::Exchange(request) => {
+                    Ok(Stage::Asks(State::ExpectTgsReply(exchange), request))
+                }
+                Progress::Done(outcome) => self.found(outcome),
+            },
+            State::Over => Err(ContextError::NoExchange.into()),
+        }
+    }
+}
+
+fn may_renew(ticket: &Credentials, now: trihound_sansio::Timestamp) -> bool {
+    ticket.renew_till.is_some_and(|till| till > ticket.endtime)
+        && !ticket.is_valid_for(now, RENEW_BEFORE_END)
+}
+
+impl Exchange for TicketSearch {
+    type Output = ServiceTicket;
+    type Error = Error;
+
+    fn step(&mut self, reply: Option<Reply<'_>>) -> Result<Progress<ServiceTicket>, Error> {
+        let mut reply = reply;
+        loop {
+            let state = core::mem::replace(&mut self.state, State::Over);
+            match self.stage(state, reply.take())? {
+                Stage::Asks(state, request) => {
+                    self.state = state;
+                    return Ok(Progress::Exchange(request));
+                }
+                Stage::Next(state) => self.state = state,
+                Stage::Found(ticket) => return Ok(Progress::Done(ticket)),
+            }
+        }
+    }
+}
