@@ -1,5 +1,15 @@
 //! What the crate promises to its callers, in one binary.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "helpers of tests fail by panicking, and count in small numbers"
+)]
+
+mod as_exchange;
 mod ccache;
 mod config;
 mod keytab;
@@ -8,4 +18,5 @@ mod names;
 mod profile;
 mod replay;
 mod samples;
+mod small_kdc;
 mod store;

@@ -19,38 +19,40 @@ use trihound_sansio::{
 };
 use trihound_secret::{SecretBytes, SecretString};
 
-pub const NOW: i64 = 1_800_000_000;
-pub const REALM: &str = "TEST.EXAMPLE";
-pub const PASSWORD: &str = "correct horse";
-pub const AES256: Enctype = Enctype::AES256_CTS_HMAC_SHA1_96;
-pub const AES128: Enctype = Enctype::AES128_CTS_HMAC_SHA1_96;
+pub(crate) const NOW: i64 = 1_800_000_000;
+pub(crate) const REALM: &str = "TEST.EXAMPLE";
+pub(crate) const PASSWORD: &str = "correct horse";
+pub(crate) const AES256: Enctype = Enctype::AES256_CTS_HMAC_SHA1_96;
+pub(crate) const AES128: Enctype = Enctype::AES128_CTS_HMAC_SHA1_96;
 
 /// The same bytes at every run, different ones at every call.
 #[derive(Default)]
-pub struct Seeded(Mutex<u64>);
+pub(crate) struct Seeded(Mutex<u64>);
 
 impl RandomSource for Seeded {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomFailure> {
         let mut state = self.0.lock().unwrap();
         for byte in bytes {
-            *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             *byte = (*state >> 56) as u8;
         }
         Ok(())
     }
 }
 
-pub struct World {
-    pub clock: Arc<FixedClock>,
-    pub environment: Environment,
+pub(crate) struct World {
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) environment: Environment,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Config::default())
     }
 
-    pub fn with(config: Config) -> Self {
+    pub(crate) fn with(config: Config) -> Self {
         let clock = Arc::new(FixedClock::new(Timestamp::from_seconds(NOW)));
         let shared: Arc<dyn Clock> = clock.clone();
         let environment = Environment::new(shared, Arc::new(Seeded::default()), Arc::new(config));
@@ -58,67 +60,76 @@ impl World {
     }
 }
 
-pub fn time(seconds: i64) -> KerberosTime {
+pub(crate) fn time(seconds: i64) -> KerberosTime {
     KerberosTime::from_seconds(seconds)
 }
 
-pub fn alice() -> Principal {
+pub(crate) fn alice() -> Principal {
     Principal::parse("alice", Some(REALM)).unwrap()
 }
 
-pub fn service() -> Principal {
+pub(crate) fn service() -> Principal {
     Principal::service("HTTP", "web.test.example", REALM)
 }
 
-pub fn key(seed: u8, enctype: Enctype) -> Key {
+pub(crate) fn key(seed: u8, enctype: Enctype) -> Key {
     let length = enctype.profile().unwrap().key_length;
     Key::new(enctype, &vec![seed; length], &EnctypePolicy::default()).unwrap()
 }
 
-pub fn wire(key: &Key) -> EncryptionKey {
+pub(crate) fn wire(key: &Key) -> EncryptionKey {
     EncryptionKey::new(key.enctype().0, key.expose())
 }
 
-pub fn keytab(principal: Principal, kvno: u32, key: Key) -> Keytab {
+pub(crate) fn keytab(principal: Principal, kvno: u32, key: Key) -> Keytab {
     let material = KeyMaterial::from_key(Arc::new(key));
     let stamp = Timestamp::from_seconds(NOW);
-    [KeytabEntry::new(principal, kvno, stamp, material)].into_iter().collect()
+    [KeytabEntry::new(principal, kvno, stamp, material)]
+        .into_iter()
+        .collect()
 }
 
 /// All that a reply is made of, before it is sealed.
-pub struct Parts {
-    pub crealm: Realm,
-    pub cname: PrincipalName,
-    pub padata: Option<Vec<PaData>>,
-    pub ticket_name: Principal,
-    pub ticket: EncTicketPart,
-    pub part: EncKdcRepPart,
-    pub etype: Option<i32>,
-    pub usage: KeyUsage,
-    pub key: Key,
-    pub other_tag: bool,
+pub(crate) struct Parts {
+    pub(crate) crealm: Realm,
+    pub(crate) cname: PrincipalName,
+    pub(crate) padata: Option<Vec<PaData>>,
+    pub(crate) ticket_name: Principal,
+    pub(crate) ticket: EncTicketPart,
+    pub(crate) part: EncKdcRepPart,
+    pub(crate) etype: Option<i32>,
+    pub(crate) usage: KeyUsage,
+    pub(crate) key: Key,
+    pub(crate) other_tag: bool,
     /// The request over which PA-REQ-ENC-PA-REP is made; `None` for no such thing.
-    pub confirms: Option<Vec<u8>>,
+    pub(crate) confirms: Option<Vec<u8>>,
 }
 
-pub struct Kdc {
-    pub realm: &'static str,
-    pub client_key: Key,
-    pub krbtgt_key: Key,
-    pub service_key: Key,
-    pub clock: Arc<FixedClock>,
-    pub skew: i64,
-    pub salt: &'static str,
-    pub info: Vec<(Enctype, Option<&'static str>, Option<Vec<u8>>)>,
+pub(crate) struct Kdc {
+    pub(crate) realm: &'static str,
+    pub(crate) client_key: Key,
+    pub(crate) krbtgt_key: Key,
+    pub(crate) service_key: Key,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) skew: i64,
+    pub(crate) salt: &'static str,
+    pub(crate) info: Vec<(Enctype, Option<&'static str>, Option<Vec<u8>>)>,
 }
 
-pub fn password_key(enctype: Enctype, salt: &str, params: Option<&[u8]>) -> Key {
+pub(crate) fn password_key(enctype: Enctype, salt: &str, params: Option<&[u8]>) -> Key {
     let policy = EnctypePolicy::default();
-    Key::from_password(enctype, PASSWORD.as_bytes(), salt.as_bytes(), params, &policy).unwrap()
+    Key::from_password(
+        enctype,
+        PASSWORD.as_bytes(),
+        salt.as_bytes(),
+        params,
+        &policy,
+    )
+    .unwrap()
 }
 
 impl Kdc {
-    pub fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let salt = "TEST.EXAMPLEalice";
         Self {
             realm: REALM,
@@ -132,15 +143,15 @@ impl Kdc {
         }
     }
 
-    pub fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.clock.now().seconds() + self.skew
     }
 
-    pub fn error(&self, code: i32, e_data: Option<Vec<u8>>) -> Vec<u8> {
+    pub(crate) fn error(&self, code: i32, e_data: Option<Vec<u8>>) -> Vec<u8> {
         self.error_with(code, e_data, |_| {})
     }
 
-    pub fn error_with(
+    pub(crate) fn error_with(
         &self,
         code: i32,
         e_data: Option<Vec<u8>>,
@@ -165,7 +176,7 @@ impl Kdc {
         error.to_der().unwrap()
     }
 
-    pub fn info2(&self) -> PaData {
+    pub(crate) fn info2(&self) -> PaData {
         let entries: Vec<EtypeInfo2Entry> = self
             .info
             .iter()
@@ -178,7 +189,7 @@ impl Kdc {
         PaData::new(pa_type::PA_ETYPE_INFO2, entries.to_der().unwrap())
     }
 
-    pub fn method_data(&self) -> MethodData {
+    pub(crate) fn method_data(&self) -> MethodData {
         vec![
             PaData::new(pa_type::PA_FX_COOKIE, b"cookie".to_vec()),
             PaData::new(pa_type::PA_ENC_TIMESTAMP, Vec::new()),
@@ -186,17 +197,19 @@ impl Kdc {
         ]
     }
 
-    pub fn preauth_required(&self) -> Vec<u8> {
+    pub(crate) fn preauth_required(&self) -> Vec<u8> {
         self.error(25, Some(self.method_data().to_der().unwrap()))
     }
 
     /// The timestamp in a request, if it has one that decrypts under the client's key.
-    pub fn timestamp(&self, request: &[u8]) -> Option<PaEncTsEnc> {
+    pub(crate) fn timestamp(&self, request: &[u8]) -> Option<PaEncTsEnc> {
         let request = AsReq::from_der(request).unwrap();
         let data = find(request.padata.as_ref()?, pa_type::PA_ENC_TIMESTAMP)?;
         let data = EncryptedData::from_der(&data).unwrap();
-        let plain =
-            self.client_key.decrypt(KeyUsage::AS_REQ_PA_ENC_TIMESTAMP, &data.cipher).unwrap();
+        let plain = self
+            .client_key
+            .decrypt(KeyUsage::AS_REQ_PA_ENC_TIMESTAMP, &data.cipher)
+            .unwrap();
         Some(PaEncTsEnc::from_der(plain.expose()).unwrap())
     }
 
@@ -206,7 +219,10 @@ impl Kdc {
             (KdcOptions::FORWARDABLE, TicketFlags::FORWARDABLE),
             (KdcOptions::FORWARDED, TicketFlags::FORWARDED),
             (KdcOptions::PROXIABLE, TicketFlags::PROXIABLE),
-            (KdcOptions::POSTDATED, TicketFlags::POSTDATED | TicketFlags::INVALID),
+            (
+                KdcOptions::POSTDATED,
+                TicketFlags::POSTDATED | TicketFlags::INVALID,
+            ),
             (KdcOptions::RENEWABLE, TicketFlags::RENEWABLE),
         ]
         .into_iter()
@@ -217,16 +233,22 @@ impl Kdc {
         if body.till.seconds() != 0 {
             endtime = endtime.min(body.till.seconds());
         }
-        let renew_till = flags.contains(TicketFlags::RENEWABLE).then(|| {
-            time(body.rtime.map_or(endtime, KerberosTime::seconds))
-        });
-        let server = Principal { realm: body.realm.clone(), name: body.sname.clone().unwrap() };
+        let renew_till = flags
+            .contains(TicketFlags::RENEWABLE)
+            .then(|| time(body.rtime.map_or(endtime, KerberosTime::seconds)));
+        let server = Principal {
+            realm: body.realm.clone(),
+            name: body.sname.clone().unwrap(),
+        };
         let ticket = EncTicketPart {
             flags,
             key: wire(&session),
             crealm: client.realm.clone(),
             cname: client.name.clone(),
-            transited: TransitedEncoding { tr_type: 1, contents: Vec::new().into() },
+            transited: TransitedEncoding {
+                tr_type: 1,
+                contents: Vec::new().into(),
+            },
             authtime: time(self.now()),
             starttime: Some(time(starttime)),
             endtime: time(endtime),
@@ -264,10 +286,13 @@ impl Kdc {
         }
     }
 
-    pub fn as_reply(&self, request: &[u8], alter: impl FnOnce(&mut Parts)) -> Vec<u8> {
+    pub(crate) fn as_reply(&self, request: &[u8], alter: impl FnOnce(&mut Parts)) -> Vec<u8> {
         let decoded = AsReq::from_der(request).unwrap();
         let body = decoded.req_body.decode().unwrap();
-        let client = Principal { realm: body.realm.clone(), name: body.cname.clone().unwrap() };
+        let client = Principal {
+            realm: body.realm.clone(),
+            name: body.cname.clone().unwrap(),
+        };
         let mut parts = self.parts(&body, client, self.client_key.duplicate());
         parts.part.flags |= TicketFlags::INITIAL;
         parts.padata = Some(vec![self.info2()]);
@@ -279,7 +304,7 @@ impl Kdc {
     }
 
     /// Reads a TGS-REQ with the key `tgt_key` as a KDC must, then answers.
-    pub fn tgs_reply(
+    pub(crate) fn tgs_reply(
         &self,
         request: &[u8],
         tgt_key: &Key,
@@ -300,7 +325,7 @@ impl Kdc {
         TgsRep(self.seal(parts, 13)).to_der().unwrap()
     }
 
-    pub fn open_tgs_request(
+    pub(crate) fn open_tgs_request(
         &self,
         request: &[u8],
         tgt_key: &Key,
@@ -309,7 +334,9 @@ impl Kdc {
         let ap_req = find(request.padata.as_ref().unwrap(), pa_type::PA_TGS_REQ).unwrap();
         let ap_req = ApReq::from_der(&ap_req).unwrap();
         let ticket = ap_req.ticket.decode().unwrap();
-        let ticket = tgt_key.decrypt(KeyUsage::KDC_REP_TICKET, &ticket.enc_part.cipher).unwrap();
+        let ticket = tgt_key
+            .decrypt(KeyUsage::KDC_REP_TICKET, &ticket.enc_part.cipher)
+            .unwrap();
         let ticket = EncTicketPart::from_der(ticket.expose()).unwrap();
         let session = Key::new(
             Enctype(ticket.key.keytype),
@@ -317,7 +344,9 @@ impl Kdc {
             &EnctypePolicy::default(),
         )
         .unwrap();
-        let plain = session.decrypt(KeyUsage::TGS_REQ_AUTH, &ap_req.authenticator.cipher).unwrap();
+        let plain = session
+            .decrypt(KeyUsage::TGS_REQ_AUTH, &ap_req.authenticator.cipher)
+            .unwrap();
         let authenticator = Authenticator::from_der(plain.expose()).unwrap();
         let checksum = authenticator.cksum.as_ref().unwrap();
         assert_eq!(checksum.cksumtype, session.required_checksum().0);
@@ -329,7 +358,10 @@ impl Kdc {
                 &checksum.checksum,
             )
             .unwrap();
-        let client = Principal { realm: ticket.crealm, name: ticket.cname };
+        let client = Principal {
+            realm: ticket.crealm,
+            name: ticket.cname,
+        };
         (request.req_body.decode().unwrap(), client, authenticator)
     }
 
@@ -344,14 +376,21 @@ impl Kdc {
             ]);
         }
         let is_tgt = parts.ticket_name.is_krbtgt();
-        let ticket_key = if is_tgt { &self.krbtgt_key } else { &self.service_key };
+        let ticket_key = if is_tgt {
+            &self.krbtgt_key
+        } else {
+            &self.service_key
+        };
         let ticket = seal_ticket(&parts.ticket_name, &parts.ticket, ticket_key, Some(2));
         let plain = if parts.other_tag {
             EncTgsRepPart(parts.part).to_der().unwrap()
         } else {
             EncAsRepPart(parts.part).to_der().unwrap()
         };
-        let cipher = parts.key.encrypt(parts.usage, &plain, &Seeded::default()).unwrap();
+        let cipher = parts
+            .key
+            .encrypt(parts.usage, &plain, &Seeded::default())
+            .unwrap();
         let etype = parts.etype.unwrap_or(parts.key.enctype().0);
         KdcRep {
             pvno: 5,
@@ -365,20 +404,27 @@ impl Kdc {
     }
 
     /// A ticket as if it had been got by an exchange; alter both sides of it at will.
-    pub fn credentials(
+    pub(crate) fn credentials(
         &self,
         server: Principal,
         alter: impl FnOnce(&mut EncTicketPart),
     ) -> Credentials {
         let session = key(9, AES256);
         let is_tgt = server.is_krbtgt();
-        let ticket_key = if is_tgt { &self.krbtgt_key } else { &self.service_key };
+        let ticket_key = if is_tgt {
+            &self.krbtgt_key
+        } else {
+            &self.service_key
+        };
         let mut part = EncTicketPart {
             flags: TicketFlags::PRE_AUTHENT,
             key: wire(&session),
             crealm: alice().realm,
             cname: alice().name,
-            transited: TransitedEncoding { tr_type: 1, contents: Vec::new().into() },
+            transited: TransitedEncoding {
+                tr_type: 1,
+                contents: Vec::new().into(),
+            },
             authtime: time(NOW),
             starttime: Some(time(NOW)),
             endtime: time(NOW + 36_000),
@@ -399,7 +445,9 @@ impl Kdc {
             authtime: Timestamp::from_seconds(NOW),
             starttime: None,
             endtime: Timestamp::from_seconds(NOW + 36_000),
-            renew_till: part.renew_till.map(|till| Timestamp::from_seconds(till.seconds())),
+            renew_till: part
+                .renew_till
+                .map(|till| Timestamp::from_seconds(till.seconds())),
             addresses: Vec::new(),
             authdata: Vec::new(),
             is_skey: false,
@@ -407,19 +455,21 @@ impl Kdc {
         }
     }
 
-    pub fn tgt(&self) -> Arc<Credentials> {
+    pub(crate) fn tgt(&self) -> Arc<Credentials> {
         Arc::new(self.credentials(Principal::krbtgt(&self.realm.into()), |_| {}))
     }
 }
 
-pub fn seal_ticket(
+pub(crate) fn seal_ticket(
     name: &Principal,
     part: &EncTicketPart,
     key: &Key,
     kvno: Option<u32>,
 ) -> Vec<u8> {
     let plain = part.to_der().unwrap();
-    let cipher = key.encrypt(KeyUsage::KDC_REP_TICKET, &plain, &Seeded::default()).unwrap();
+    let cipher = key
+        .encrypt(KeyUsage::KDC_REP_TICKET, &plain, &Seeded::default())
+        .unwrap();
     let ticket = Ticket {
         tkt_vno: 5,
         realm: name.realm.clone(),
@@ -429,23 +479,30 @@ pub fn seal_ticket(
     ticket.to_der().unwrap()
 }
 
-pub fn find(padata: &[PaData], wanted: i32) -> Option<Vec<u8>> {
+pub(crate) fn find(padata: &[PaData], wanted: i32) -> Option<Vec<u8>> {
     padata
         .iter()
         .find(|entry| entry.padata_type == wanted)
         .map(|entry| entry.padata_value.to_vec())
 }
 
-pub fn body(request: &ExchangeRequest) -> KdcReqBody {
-    AsReq::from_der(&request.message).unwrap().req_body.decode().unwrap()
+pub(crate) fn body(request: &ExchangeRequest) -> KdcReqBody {
+    AsReq::from_der(&request.message)
+        .unwrap()
+        .req_body
+        .decode()
+        .unwrap()
 }
 
-pub fn password_login() -> AsRequest {
-    AsRequest::new(alice(), ClientSecret::Password(SecretString::from(PASSWORD)))
+pub(crate) fn password_login() -> AsRequest {
+    AsRequest::new(
+        alice(),
+        ClientSecret::Password(SecretString::from(PASSWORD)),
+    )
 }
 
 /// Runs an exchange against a function that answers; gives the requests, too.
-pub fn run<X: Exchange<Error = Error>>(
+pub(crate) fn run<X: Exchange<Error = Error>>(
     exchange: Result<X, Error>,
     mut answer: impl FnMut(&ExchangeRequest) -> Vec<u8>,
 ) -> (Result<X::Output, Error>, Vec<ExchangeRequest>) {
@@ -468,7 +525,7 @@ pub fn run<X: Exchange<Error = Error>>(
 }
 
 /// An AS exchange with a KDC that wants no pre-authentication and alters its reply.
-pub fn login(
+pub(crate) fn login(
     world: &World,
     request: AsRequest,
     alter: impl Fn(&mut Parts),
@@ -479,20 +536,23 @@ pub fn login(
 }
 
 /// A TGS exchange with a KDC that alters its reply.
-pub fn get_ticket(
+pub(crate) fn get_ticket(
     world: &World,
     request: TgsRequest,
     alter: impl Fn(&mut Parts),
 ) -> Result<TgsOutcome, Error> {
     let kdc = Kdc::new(world);
     let exchange = TgsExchange::begin(request, &world.environment);
-    run(exchange, |request| kdc.tgs_reply(&request.message, &kdc.krbtgt_key, &alter)).0
+    run(exchange, |request| {
+        kdc.tgs_reply(&request.message, &kdc.krbtgt_key, &alter)
+    })
+    .0
 }
 
-pub fn nonce(value: u32) -> UInt32 {
+pub(crate) fn nonce(value: u32) -> UInt32 {
     UInt32::new(value)
 }
 
-pub fn name(components: &[&str]) -> PrincipalName {
+pub(crate) fn name(components: &[&str]) -> PrincipalName {
     PrincipalName::new(name_type::NT_PRINCIPAL, components.iter().copied())
 }
