@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking, and count in small numbers"
 )]
 
+mod cts;
 mod nfold;
 mod policy;
 mod scattered;
