@@ -259,3 +259,89 @@ pub enum LastClientTokenStatus {
     /// It cannot be told.
     Maybe = 2,
 }
+
+#[cfg(test)]
+mod tests {
+    use trihound_sansio::Timestamp;
+
+    use super::*;
+    use crate::{ImpersonationLevel, InitiatorAttributes, SECPKG_ID_NONE, SecPkgCapabilities};
+
+    fn one_of_each() -> Vec<(ContextAttributeValue, u32)> {
+        let package = || SecPkgInfo {
+            capabilities: SecPkgCapabilities::empty(),
+            version: 1,
+            rpc_id: SECPKG_ID_NONE,
+            max_token: 0,
+            name: "Toy".into(),
+            comment: "".into(),
+        };
+        let key_info = SecPkgContextKeyInfo {
+            signature_algorithm_name: String::new(),
+            encrypt_algorithm_name: String::new(),
+            key_size: 0,
+            signature_algorithm: 0,
+            encrypt_algorithm: 0,
+        };
+        let negotiation = SecPkgContextNegotiationInfo {
+            package: package(),
+            state: NegotiationState::Direct,
+        };
+        let native = SecPkgContextNativeNames {
+            client_name: String::new(),
+            server_name: String::new(),
+        };
+        let lifespan = SecPkgContextLifespan {
+            start: Timestamp::default(),
+            expiry: Expiry::Never,
+        };
+        let dce = SecPkgContextDceInfo {
+            authorization_service: 0,
+            pac: vec![],
+        };
+        let flags = EstablishedAttributes::Initiator(InitiatorAttributes::empty());
+        let token = AccessToken::new("Toy", "", "", ImpersonationLevel::Anonymous);
+        use ContextAttributeValue as V;
+        vec![
+            (V::Sizes(SecPkgContextSizes::default()), 0),
+            (V::Names(String::new()), 1),
+            (V::Lifespan(lifespan), 2),
+            (V::DceInfo(dce), 3),
+            (V::StreamSizes(SecPkgContextStreamSizes::default()), 4),
+            (V::KeyInfo(key_info), 5),
+            (V::Authority(String::new()), 6),
+            (V::PasswordExpiry(Timestamp::default()), 8),
+            (V::SessionKey(SecretBytes::default()), 9),
+            (V::PackageInfo(package()), 10),
+            (V::UserFlags(0), 11),
+            (V::NegotiationInfo(negotiation), 12),
+            (V::NativeNames(native), 13),
+            (V::Flags(flags), 14),
+            (V::TargetInformation(vec![]), 17),
+            (V::AccessToken(Arc::new(token)), 18),
+            (V::UniqueBindings(vec![]), 25),
+            (V::EndpointBindings(vec![]), 26),
+            (V::ClientSpecifiedTarget(String::new()), 27),
+            (V::LastClientTokenStatus(LastClientTokenStatus::Yes), 30),
+        ]
+    }
+
+    #[test]
+    fn each_value_names_its_attribute_and_each_attribute_its_number() {
+        let values = one_of_each();
+        assert_eq!(values.len(), ContextAttribute::ALL.len());
+        for ((value, number), attribute) in values.iter().zip(ContextAttribute::ALL) {
+            assert_eq!(value.attribute(), *attribute);
+            assert_eq!(attribute.number(), *number);
+            assert_eq!(ContextAttribute::from_number(*number), Some(*attribute));
+        }
+        assert_eq!(ContextAttribute::from_number(7), None);
+        assert_eq!(ContextAttribute::from_number(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_session_key_is_not_printed() {
+        let key = ContextAttributeValue::SessionKey(SecretBytes::from(&b"hunter2"[..]));
+        assert_eq!(format!("{key:?}"), "SessionKey(SecretBytes(7 bytes))");
+    }
+}

@@ -141,3 +141,42 @@ impl CredentialAttributeValue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_past_from_that_moment_on() {
+        let end = Timestamp::from_seconds(10);
+        assert!(!Expiry::At(end).is_past(Timestamp::from_microseconds(9_999_999)));
+        assert!(Expiry::At(end).is_past(end));
+        assert!(!Expiry::Never.is_past(Timestamp::MAX));
+        assert!(Expiry::At(Timestamp::MAX) < Expiry::Never);
+    }
+
+    #[test]
+    fn each_value_names_its_attribute_and_each_attribute_its_number() {
+        let names = CredentialAttributeValue::Names {
+            user_name: String::new(),
+        };
+        let provider = CredentialAttributeValue::SsiProvider {
+            provider_name: String::new(),
+            provider_info: vec![],
+        };
+        let proxy = CredentialAttributeValue::KdcProxySettings {
+            proxy_server: String::new(),
+            flags: 0,
+        };
+        let cert = CredentialAttributeValue::Cert(vec![]);
+        for (value, number) in [(names, 1), (provider, 2), (proxy, 3), (cert, 4)] {
+            assert_eq!(value.attribute().number(), number);
+            assert_eq!(
+                CredentialAttribute::from_number(number),
+                Some(value.attribute())
+            );
+        }
+        assert_eq!(CredentialAttribute::from_number(0), None);
+        assert_eq!(CredentialAttribute::from_number(5), None);
+    }
+}

@@ -178,6 +178,13 @@ mod tests {
     }
 
     #[test]
+    fn an_exchange_in_circles_is_no_success() {
+        let error = Error::from(DriveError::<Error>::TooManyRoundTrips);
+        assert_eq!(error.status(), SecurityStatus::SEC_E_INTERNAL_ERROR);
+        assert!(error.text().contains("round trips"), "{error}");
+    }
+
+    #[test]
     fn a_dead_authority_has_its_own_status() {
         let error = Error::from(TransportFailure::default());
         assert_eq!(

@@ -342,8 +342,10 @@ mod tests {
 
     #[test]
     fn what_is_no_user_name_is_refused() {
+        let long = "a".repeat(MAX_NAME_LENGTH + 1);
         for (text, status) in [
             ("", SecurityStatus::SEC_E_INVALID_PARAMETER),
+            (&long, SecurityStatus::SEC_E_INVALID_PARAMETER),
             ("al\nice", SecurityStatus::SEC_E_INVALID_PARAMETER),
             ("\\alice", SecurityStatus::SEC_E_INVALID_PARAMETER),
             ("EXAMPLE\\", SecurityStatus::SEC_E_INVALID_PARAMETER),

@@ -121,9 +121,9 @@ fn call(bench: &Bench, function: Function) -> SecurityStatus {
 impl Bench {
     /// An established context that needs no function of the table under test.
     fn imported_context(&self) -> CtxtHandle {
-        let helper = RegisteredPackage::clone(&self.registered);
+        let shared = RegisteredPackage::clone(&self.registered);
         let table = SecurityFunctionTable::builder()
-            .package(&helper)
+            .package(&shared)
             .context_sealer(Arc::new(ToySealer))
             .build()
             .unwrap();
@@ -186,7 +186,7 @@ fn a_function_that_is_not_there_says_so_without_asking_the_package() {
 
 #[test]
 fn a_required_function_left_out_of_the_set_is_not_asked_either() {
-    // The helper context needs AcceptSecurityContext, so that one stays.
+    // The context under test needs AcceptSecurityContext, so that one stays.
     for function in [
         Function::AcquireCredentialsHandle,
         Function::InitializeSecurityContext,
@@ -374,4 +374,35 @@ fn the_functions_of_a_table_are_those_of_any_of_its_packages() {
             .unwrap()
             .has(Function::CompleteAuthToken)
     );
+}
+
+#[test]
+fn a_handle_that_names_nothing_comes_before_a_function_that_is_not_there() {
+    let bench = Bench::with(Toy::offering("Small", FunctionSet::REQUIRED));
+    let context = bench.imported_context();
+    bench.table.delete_security_context(context).unwrap();
+    bench
+        .table
+        .free_credentials_handle(bench.credential)
+        .unwrap();
+    let mut none = [];
+    let answers = [
+        bench
+            .table
+            .add_credentials(bench.credential, AcquireRequest::default()),
+        bench
+            .table
+            .apply_control_token(context, &mut SecBufferDesc::new(&mut none)),
+        bench.table.impersonate_security_context(context),
+        bench
+            .table
+            .export_security_context(context, ExportFlags::empty())
+            .map(drop),
+    ];
+    for answer in answers {
+        assert_eq!(
+            answer.unwrap_err().status(),
+            SecurityStatus::SEC_E_INVALID_HANDLE
+        );
+    }
 }

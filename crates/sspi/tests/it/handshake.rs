@@ -152,6 +152,39 @@ fn an_output_buffer_shows_no_token_when_the_step_made_none() {
 }
 
 #[test]
+fn nor_does_it_for_an_acceptor_or_a_resolved_context() {
+    let bench = Bench::new();
+    let input = [SecBuffer::token_input(b"datagram")];
+    let mut memory = [9u8; 64];
+    let mut buffers = [SecBuffer::token(&mut memory)];
+    let mut output = SecBufferDesc::new(&mut buffers);
+    let request = AcceptRequest {
+        input: Some(InputDesc::new(&input)),
+        ..AcceptRequest::default()
+    };
+    let accepted =
+        bench
+            .table
+            .accept_security_context(Some(bench.credential), None, request, &mut output);
+    assert!(accepted.is_ok());
+    assert_eq!(output.token(), Some(&b""[..]));
+
+    let context = bench.initialize(None, "online", None).0.unwrap().context;
+    let context = bench.table.context(context).unwrap();
+    let mut memory = [9u8; 4];
+    let mut buffers = [SecBuffer::token(&mut memory)];
+    let mut output = SecBufferDesc::new(&mut buffers);
+    let too_small = context.complete_exchange(Reply::Bytes(b"ticket!"), &mut output);
+    assert_eq!(status(too_small), SecurityStatus::SEC_E_BUFFER_TOO_SMALL);
+    assert_eq!(output.token(), Some(&b""[..]));
+    let mut buffers = [SecBuffer::allocate(BufferType::TOKEN)];
+    let mut output = SecBufferDesc::new(&mut buffers);
+    let step = context.complete_exchange(Reply::Bytes(b"ticket!"), &mut output);
+    assert!(matches!(step, Ok(Step::ContinueNeeded)));
+    assert_eq!(output.token(), Some(&b"hello"[..]));
+}
+
+#[test]
 fn a_token_without_a_buffer_for_it_is_an_error_that_says_so() {
     let bench = Bench::new();
     let mut none = [];
