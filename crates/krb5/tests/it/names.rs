@@ -9,14 +9,18 @@ use trihound_krb5::{NameError, Principal};
 
 const REALM: Option<&str> = Some("EXAMPLE.TEST");
 
-fn parts(principal: &Principal) -> (Vec<&[u8]>, &[u8]) {
+/// Components and realm.
+type Parts<'a> = (Vec<&'a [u8]>, &'a [u8]);
+
+fn parts(principal: &Principal) -> Parts<'_> {
     (principal.components().collect(), principal.realm.as_bytes())
 }
 
 /// Conformance row 137.
 #[test]
 fn row_137_text_splits_into_components_and_realm() {
-    let cases: [(&str, &[&[u8]], &[u8]); 10] = [
+    type Case<'a> = (&'a str, &'a [&'a [u8]], &'a [u8]);
+    let cases: [Case<'_>; 10] = [
         ("alice", &[b"alice"], b"EXAMPLE.TEST"),
         ("alice@OTHER", &[b"alice"], b"OTHER"),
         ("alice/admin@OTHER", &[b"alice", b"admin"], b"OTHER"),
