@@ -46,8 +46,8 @@ impl Session<'_> {
             ));
         }
         let slot = self.reply_slot(&body, &client.entry)?;
-        let key = client.entry.key(slot, &self.realm.enctypes)?;
         let authenticated = self.preauthenticate(padata, &body, &client.entry)?;
+        let key = client.entry.key(slot, &self.realm.enctypes)?;
         let grant = self.grant_as(&body, padata, &client, &server, authenticated)?;
 
         self.faults = self.realm.faults.take(Stage::Reply, RequestKind::As);

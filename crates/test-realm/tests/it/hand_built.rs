@@ -440,7 +440,8 @@ fn the_authenticator_is_checked() {
     let clock = clock();
     let realm = builder().clock(clock.clone()).build().unwrap();
     let held = login(&realm, KdcOptions::empty());
-    let cases: [(fn(&mut TgsBuilder), i32); 5] = [
+    type Spoil = fn(&mut TgsBuilder);
+    let cases: [(Spoil, i32); 5] = [
         (
             |r| r.authenticator.cname = name("mallory"),
             error_code::KRB_AP_ERR_BADMATCH,

@@ -8,4 +8,5 @@
 
 mod hand_built;
 mod mit;
+mod ours;
 mod support;
