@@ -1,1 +1,110 @@
-//! A pure-Rust security provider in the shape of Windows SSPI
+//! A pure-Rust security provider in the shape of Windows SSPI.
+//!
+//! Trihound is to any program what `secur32` is to a Windows program: a table of security functions over
+//! packages that authenticate two peers to each other and protect their messages. The Kerberos package
+//! is there; it speaks with MIT krb5 and needs neither Windows nor a C library.
+//!
+//! This crate is the composition root. It puts the packages behind one [`SecurityFunctionTable`],
+//! reads the machine's [`environment`] (krb5.conf, caches, keytabs), and has the loops that a blocking
+//! program writes around the table ([`Initiator`], [`Acceptor`], [`SecurityContext`]).
+//!
+//! ```no_run
+//! use trihound::sspi::{AcquireRequest, CredentialUse, InitiatorRequirements};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let table = trihound::init_security_interface()?;
+//! let mut kdc = trihound::kdc_transport()?;
+//! let credential = table.acquire_credentials_handle("Kerberos", AcquireRequest::new(CredentialUse::OUTBOUND))?;
+//! let asked = InitiatorRequirements::MUTUAL_AUTH | InitiatorRequirements::CONFIDENTIALITY;
+//! let mut initiator = trihound::Initiator::new(&table, credential.credential, "HTTP/web.example.com", asked);
+//! let to_server = initiator.step(None, &mut kdc)?;       // send its token
+//! # let from_server = Vec::new();
+//! let leg = initiator.step(Some(&from_server), &mut kdc)?; // with the server's answer
+//! let context = initiator.into_context()?;
+//! let sealed = context.encrypt(b"hello")?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What this crate does not do: it sends no token (the application carries them), and it opens no
+//! connection but to a KDC, through [`kdc_transport`] or whatever [`sansio::Transport`] the caller has.
+
+pub mod blocking;
+pub mod environment;
+mod handshake;
+mod message;
+
+use std::sync::Arc;
+
+use trihound_crypto::OsRandom;
+use trihound_kdc_transport::KdcTransport;
+use trihound_krb5::{Config, CredentialStore, Environment};
+use trihound_sansio::{Clock, RandomSource, SystemClock};
+use trihound_sspi::{Error, RegisteredPackage, SecurityFunctionTable, SecurityStatus};
+
+pub use handshake::{Acceptor, Initiator, Leg, Refused};
+pub use message::{Opened, SecurityContext};
+pub use trihound_kerberos::{Kerberos, KerberosConfig, KerberosCredential};
+pub use trihound_krb5 as krb5;
+pub use trihound_sansio as sansio;
+pub use trihound_secret as secret;
+pub use trihound_sspi as sspi;
+
+/// InitSecurityInterface: the function table of this machine, with every package that there is.
+///
+/// The configuration and the names of cache and keytab are read once, here; the files behind these
+/// names are read when they are needed, and again when they change.
+///
+/// # Errors
+///
+/// SEC_E_CANNOT_INSTALL, with the file and the line that is wrong.
+pub fn init_security_interface() -> Result<SecurityFunctionTable, Error> {
+    let config = Arc::new(configuration()?);
+    let store = environment::FileStore::from_environment(&config).map_err(cannot_install)?;
+    security_function_table(&kerberos(
+        config,
+        Arc::new(store),
+        Arc::new(SystemClock),
+        Arc::new(OsRandom),
+    ))
+}
+
+/// The way to the KDCs of this machine's krb5.conf.
+///
+/// # Errors
+///
+/// SEC_E_CANNOT_INSTALL, with the file and the line that is wrong.
+pub fn kdc_transport() -> Result<KdcTransport, Error> {
+    Ok(KdcTransport::new(Arc::new(configuration()?)))
+}
+
+/// The Kerberos package over values of the caller's own: no file is read and no variable.
+#[must_use]
+pub fn kerberos(
+    config: Arc<Config>,
+    store: Arc<dyn CredentialStore>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn RandomSource>,
+) -> RegisteredPackage<Kerberos> {
+    let environment = Environment::new(clock, random, config);
+    RegisteredPackage::new(Kerberos::new(KerberosConfig::new(environment, store)))
+}
+
+/// A function table over a Kerberos package.
+///
+/// # Errors
+///
+/// Those of [`sspi::SecurityFunctionTableBuilder::build`].
+pub fn security_function_table(
+    kerberos: &RegisteredPackage<Kerberos>,
+) -> Result<SecurityFunctionTable, Error> {
+    SecurityFunctionTable::builder().package(kerberos).build()
+}
+
+fn configuration() -> Result<Config, Error> {
+    environment::load_config().map_err(cannot_install)
+}
+
+fn cannot_install<E: std::error::Error + Send + Sync + 'static>(error: E) -> Error {
+    Error::from_source(SecurityStatus::SEC_E_CANNOT_INSTALL, error)
+}

@@ -1,0 +1,58 @@
+//! The loops that a blocking program writes around the function table, written once.
+//!
+//! A call that answers [`Step::ExchangeNeeded`] wants a round trip; these functions do it over a
+//! [`Transport`] and go on. An asynchronous program writes the same loop with `.await`.
+
+use trihound_sansio::{MAX_ROUND_TRIPS, Reply, Transport};
+use trihound_sspi::{
+    CredHandle, CtxtHandle, Error, HandshakeOutcome, InitializeRequest, SecBufferDesc,
+    SecurityFunctionTable, SecurityStatus, Step,
+};
+
+/// InitializeSecurityContext with its round trips to the KDC.
+///
+/// # Errors
+///
+/// Those of the function table. A KDC that nobody could reach is SEC_E_NO_AUTHENTICATING_AUTHORITY
+/// with the addresses tried.
+pub fn initialize_security_context(
+    table: &SecurityFunctionTable,
+    credential: Option<CredHandle>,
+    context: Option<CtxtHandle>,
+    request: InitializeRequest<'_>,
+    output: &mut SecBufferDesc<'_, '_>,
+    transport: &mut dyn Transport,
+) -> Result<HandshakeOutcome, Error> {
+    let outcome = table.initialize_security_context(credential, context, request, output)?;
+    complete_exchanges(table, outcome, output, transport)
+}
+
+/// Does the round trips that `outcome` asks for, until it asks for none.
+///
+/// # Errors
+///
+/// Those of [`SecurityFunctionTable::complete_exchange`].
+pub fn complete_exchanges(
+    table: &SecurityFunctionTable,
+    mut outcome: HandshakeOutcome,
+    output: &mut SecBufferDesc<'_, '_>,
+    transport: &mut dyn Transport,
+) -> Result<HandshakeOutcome, Error> {
+    for _ in 0..MAX_ROUND_TRIPS {
+        let Step::ExchangeNeeded(request) = &outcome.step else {
+            return Ok(outcome);
+        };
+        let answer = transport.round_trip(request);
+        let reply = match &answer {
+            Ok(bytes) => Reply::Bytes(bytes),
+            Err(failure) => Reply::Failed(failure),
+        };
+        outcome = table.complete_exchange(outcome.context, reply, output)?;
+    }
+    Err(Error::new(
+        SecurityStatus::SEC_E_INTERNAL_ERROR,
+        format!(
+            "the handshake did not end within {MAX_ROUND_TRIPS} round trips; the KDC sends it in circles"
+        ),
+    ))
+}

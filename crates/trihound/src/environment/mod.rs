@@ -1,0 +1,93 @@
+//! The machine as Kerberos programs know it: krb5.conf, credential caches, keytabs, and the
+//! variables KRB5_CONFIG, KRB5CCNAME, KRB5_KTNAME and KRB5_CLIENT_KTNAME.
+//!
+//! Nothing below this crate opens a file or reads a variable; a program that wants neither builds its
+//! [`trihound_kerberos::Kerberos`] from values and leaves this module alone.
+
+mod files;
+mod load;
+mod names;
+mod store;
+
+use std::io;
+use std::path::Path;
+
+use trihound_krb5::{CredentialCache, Keytab, StoreError};
+
+pub use files::FileProfileSource;
+pub use load::{ConfigurationError, load_config, load_config_from};
+pub use names::{
+    CacheName, NameError, default_client_keytab_path, default_keytab_path, keytab_path, user_name,
+};
+pub use store::FileStore;
+
+/// Reads a keytab file.
+///
+/// # Errors
+///
+/// [`StoreError::NoKeytab`] when there is no such file, [`StoreError::Unusable`] when it is damaged.
+pub fn read_keytab(path: &Path) -> Result<Keytab, StoreError> {
+    let bytes = files::read_bounded(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => StoreError::NoKeytab {
+            reason: format!("there is no file {}", path.display()),
+        },
+        _ => unusable(path, &error),
+    })?;
+    Keytab::parse(&bytes).map_err(|error| unusable(path, &error))
+}
+
+/// Reads a credential cache file.
+///
+/// # Errors
+///
+/// [`StoreError::NoCache`] when there is no such file, [`StoreError::Unusable`] when it is damaged.
+pub fn read_cache(path: &Path) -> Result<CredentialCache, StoreError> {
+    let bytes = files::read_bounded(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => StoreError::NoCache {
+            reason: format!("there is no file {}", path.display()),
+        },
+        _ => unusable(path, &error),
+    })?;
+    CredentialCache::parse(&bytes).map_err(|error| unusable(path, &error))
+}
+
+/// Writes a credential cache file, whole or not at all, readable by its owner only.
+///
+/// # Errors
+///
+/// [`StoreError::Unusable`], and the old file is as it was.
+pub fn write_cache(path: &Path, cache: &CredentialCache) -> Result<(), StoreError> {
+    let bytes = cache.to_bytes().map_err(|error| unusable(path, &error))?;
+    files::write_atomically(path, bytes.expose()).map_err(|error| unusable(path, &error))
+}
+
+/// Writes a keytab file, whole or not at all, readable by its owner only.
+///
+/// # Errors
+///
+/// [`StoreError::Unusable`], and the old file is as it was.
+pub fn write_keytab(path: &Path, keytab: &Keytab) -> Result<(), StoreError> {
+    let bytes = keytab.to_bytes().map_err(|error| unusable(path, &error))?;
+    files::write_atomically(path, bytes.expose()).map_err(|error| unusable(path, &error))
+}
+
+/// Overwrites a file with zeros and removes it, as `kdestroy` does.
+///
+/// # Errors
+///
+/// [`StoreError::NoCache`] when there is no such file, [`StoreError::Unusable`] when it resists.
+pub fn destroy_cache(path: &Path) -> Result<(), StoreError> {
+    files::destroy(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => StoreError::NoCache {
+            reason: format!("there is no file {}", path.display()),
+        },
+        _ => unusable(path, &error),
+    })
+}
+
+fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unusable {
+        place: format!("FILE:{}", path.display()),
+        reason: reason.to_string(),
+    }
+}

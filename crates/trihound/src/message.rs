@@ -1,0 +1,187 @@
+use trihound_sspi::{
+    BufferType, ContextAttribute, ContextAttributeValue, ContextRef, CtxtHandle, Error,
+    Established, OwnedCtxtHandle, SECQOP_WRAP_NO_ENCRYPT, SecBuffer, SecBufferDesc,
+    SecPkgContextSizes, SecurityFunctionTable, SecurityStatus,
+};
+
+/// An established context whose messages are plain byte strings.
+///
+/// Each protected message is one string: token, data and padding in a row, which is what
+/// `gss_wrap` makes and `gss_unwrap` takes. A program that wants to spare the copies uses buffers and
+/// the function table ([`Self::context`]).
+#[derive(Debug)]
+pub struct SecurityContext {
+    handle: OwnedCtxtHandle,
+    context: ContextRef,
+    established: Established,
+    sizes: SecPkgContextSizes,
+}
+
+/// What a protected message said.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The message.
+    pub data: Vec<u8>,
+    /// Whether it was encrypted, not just signed.
+    pub encrypted: bool,
+}
+
+impl SecurityContext {
+    pub(crate) fn new(
+        table: &SecurityFunctionTable,
+        handle: OwnedCtxtHandle,
+        established: Established,
+    ) -> Result<Self, Error> {
+        let context = table.context(handle.handle())?;
+        let sizes = match context.query_context_attributes(ContextAttribute::Sizes)? {
+            ContextAttributeValue::Sizes(sizes) => sizes,
+            other => {
+                return Err(Error::new(
+                    SecurityStatus::SEC_E_INTERNAL_ERROR,
+                    format!(
+                        "asked for its sizes, the package answered {:?}",
+                        other.attribute()
+                    ),
+                ));
+            }
+        };
+        Ok(Self {
+            handle,
+            context,
+            established,
+            sizes,
+        })
+    }
+
+    /// The handle, for the function table.
+    #[must_use]
+    pub fn handle(&self) -> CtxtHandle {
+        self.handle.handle()
+    }
+
+    /// The context resolved, for calls with buffers.
+    #[must_use]
+    pub fn context(&self) -> &ContextRef {
+        &self.context
+    }
+
+    /// What was negotiated: look at the attributes before trusting the context with anything.
+    #[must_use]
+    pub fn established(&self) -> &Established {
+        &self.established
+    }
+
+    /// QueryContextAttributes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the package.
+    pub fn query(&self, attribute: ContextAttribute) -> Result<ContextAttributeValue, Error> {
+        self.context.query_context_attributes(attribute)
+    }
+
+    /// Encrypts and signs.
+    ///
+    /// # Errors
+    ///
+    /// Those of EncryptMessage: no confidentiality was negotiated, the context has expired.
+    pub fn encrypt(&self, data: &[u8]) -> Result<Vec<u8>, Error> {
+        let (mut message, data) = self.protect(data, 0)?;
+        message.extend_from_slice(&data);
+        Ok(message)
+    }
+
+    /// Signs a message that stays readable, both in one string.
+    ///
+    /// # Errors
+    ///
+    /// Those of EncryptMessage: no integrity was negotiated, the context has expired.
+    pub fn sign(&self, data: &[u8]) -> Result<Vec<u8>, Error> {
+        let (mut message, data) = self.protect(data, SECQOP_WRAP_NO_ENCRYPT)?;
+        message.extend_from_slice(&data);
+        Ok(message)
+    }
+
+    /// One EncryptMessage whose token and data (with its padding) stay apart.
+    ///
+    /// # Errors
+    ///
+    /// Those of EncryptMessage.
+    pub fn protect(
+        &self,
+        data: &[u8],
+        quality_of_protection: u32,
+    ) -> Result<(Vec<u8>, Vec<u8>), Error> {
+        let mut token = vec![0; self.sizes.security_trailer as usize];
+        let mut data = data.to_vec();
+        let mut padding = vec![0; self.sizes.block_size as usize];
+        let mut buffers = [
+            SecBuffer::token(&mut token),
+            SecBuffer::data(&mut data),
+            SecBuffer::padding(&mut padding),
+        ];
+        self.context.encrypt_message(
+            quality_of_protection,
+            &mut SecBufferDesc::new(&mut buffers),
+            0,
+        )?;
+        let [token_length, _, padding_length] = buffers.each_ref().map(SecBuffer::len);
+        token.truncate(token_length);
+        padding.truncate(padding_length);
+        data.extend_from_slice(&padding);
+        Ok((token, data))
+    }
+
+    /// Verifies and, if it was encrypted, decrypts what [`Self::encrypt`], [`Self::sign`] or the
+    /// peer's `gss_wrap` made.
+    ///
+    /// # Errors
+    ///
+    /// Those of DecryptMessage: the message was altered, replayed, or comes out of order.
+    pub fn open(&self, message: &[u8]) -> Result<Opened, Error> {
+        let mut message = message.to_vec();
+        let mut buffers = [
+            SecBuffer::stream(&mut message),
+            SecBuffer::empty(BufferType::DATA),
+        ];
+        let quality = self
+            .context
+            .decrypt_message(&mut SecBufferDesc::new(&mut buffers), 0)?;
+        let [_, data] = &buffers;
+        Ok(Opened {
+            data: data.bytes().to_vec(),
+            encrypted: quality != SECQOP_WRAP_NO_ENCRYPT,
+        })
+    }
+
+    /// A signature of a message that travels beside it (MakeSignature, `gss_get_mic`).
+    ///
+    /// # Errors
+    ///
+    /// Those of MakeSignature.
+    pub fn make_signature(&self, data: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut token = vec![0; self.sizes.max_signature as usize];
+        let mut buffers = [SecBuffer::token(&mut token), SecBuffer::data_input(data)];
+        self.context
+            .make_signature(0, &mut SecBufferDesc::new(&mut buffers), 0)?;
+        let length = buffers.first().map_or(0, SecBuffer::len);
+        token.truncate(length);
+        Ok(token)
+    }
+
+    /// Verifies a signature (VerifySignature, `gss_verify_mic`).
+    ///
+    /// # Errors
+    ///
+    /// Those of VerifySignature.
+    pub fn verify_signature(&self, data: &[u8], signature: &[u8]) -> Result<(), Error> {
+        let mut buffers = [
+            SecBuffer::token_input(signature),
+            SecBuffer::data_input(data),
+        ];
+        self.context
+            .verify_signature(&mut SecBufferDesc::new(&mut buffers), 0)
+            .map(|_| ())
+    }
+}
