@@ -1,3 +1,56 @@
-//! The `trihound` program.
+//! The `trihound` program: a whole login to watch, MIT's everyday tools, an embedded KDC, and a
+//! peer for interoperability tests.
 
-fn main() {}
+mod caches;
+mod demo;
+mod display;
+mod kdc;
+mod kdestroy;
+mod kinit;
+mod klist;
+mod kvno;
+mod outcome;
+mod peer;
+mod tgs;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Kerberos in pure Rust: log in, look at tickets, try a whole login, serve a test realm.
+#[derive(Debug, Parser)]
+#[command(name = "trihound", version, propagate_version = false)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a whole Kerberos login over real sockets and tell what happens at each step.
+    Demo(demo::Arguments),
+    /// Get a ticket-granting ticket and keep it in a credential cache.
+    Kinit(kinit::Arguments),
+    /// List the tickets of a credential cache, or the keys of a keytab.
+    Klist(klist::Arguments),
+    /// Get tickets to services and print their key versions.
+    Kvno(kvno::Arguments),
+    /// Destroy a credential cache.
+    Kdestroy(kdestroy::Arguments),
+    /// Serve an embedded test KDC from a TOML file.
+    Kdc(kdc::Arguments),
+    /// One side of a security context over TCP, for interoperability tests.
+    Peer(peer::Arguments),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Kinit(arguments) => kinit::run(&arguments),
+        Command::Klist(arguments) => klist::run(&arguments),
+        Command::Kvno(arguments) => kvno::run(&arguments),
+        Command::Kdestroy(arguments) => kdestroy::run(&arguments),
+        Command::Kdc(arguments) => kdc::run(&arguments),
+        Command::Peer(arguments) => peer::run(&arguments),
+    }
+}

@@ -1,0 +1,284 @@
+//! `trihound peer`: one side of a security context over TCP, with the wire of the C peer on MIT's
+//! libgssapi (`tests/interop/c/peer.c`), so that either side can be either program.
+
+mod exchange;
+mod flags;
+mod report;
+mod wire;
+
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use trihound::environment::{self, FileStore};
+use trihound::sspi::{
+    AcceptorRequirements, AcquireRequest, ChannelBindings, CredentialUse, Identity,
+    InitiatorRequirements, OwnedCredHandle, SecurityFunctionTable,
+};
+use trihound::{Acceptor, Initiator, SecurityContext};
+use trihound_crypto::OsRandom;
+use trihound_kdc_transport::KdcTransport;
+use trihound_krb5::Config;
+use trihound_sansio::SystemClock;
+
+use crate::outcome::Failure;
+use flags::Flags;
+pub(crate) use wire::Wire;
+
+/// Options of `trihound peer`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// init connects and begins; accept listens and answers.
+    role: Role,
+    /// The port on 127.0.0.1; accept takes a free one for 0 and prints `listening N`.
+    port: u16,
+    /// The service, such as HTTP/localhost or HTTP/localhost@REALM; - for accept: any of the keytab.
+    service: String,
+    /// The security package.
+    package: Package,
+    /// Comma-separated: mutual, seq, replay, conf, integ, deleg, dce, identify, anon, cb=HEX, user=U,
+    /// pw=P, iov, big=N, nodata, loop.
+    #[arg(default_value = "", hide_default_value = true)]
+    flags: String,
+    /// Put the session key into the report.
+    #[arg(long)]
+    show_session_key: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Role {
+    Init,
+    Accept,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Package {
+    Kerberos,
+    Ntlm,
+    Negotiate,
+}
+
+impl Package {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kerberos => "Kerberos",
+            Self::Ntlm => "NTLM",
+            Self::Negotiate => "Negotiate",
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Kerberos => "kerberos",
+            Self::Ntlm => "ntlm",
+            Self::Negotiate => "negotiate",
+        }
+    }
+}
+
+impl Role {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Accept => "accept",
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    let result = Flags::parse(&arguments.flags).and_then(|flags| match arguments.role {
+        Role::Init => initiate(arguments, &flags),
+        Role::Accept => accept(arguments, &flags),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::failure(arguments, &failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything that a side needs besides its connection.
+struct Side {
+    table: SecurityFunctionTable,
+    credential: OwnedCredHandle,
+    config: Arc<Config>,
+}
+
+impl Side {
+    fn new(
+        arguments: &Arguments,
+        flags: &Flags,
+        credential_use: CredentialUse,
+        principal: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let config = Arc::new(environment::load_config()?);
+        let store = FileStore::from_environment(&config)?;
+        let package = trihound::kerberos(
+            Arc::clone(&config),
+            Arc::new(store),
+            Arc::new(SystemClock),
+            Arc::new(OsRandom),
+        );
+        let table = trihound::security_function_table(&package)?;
+        let identity = identity(flags);
+        let acquired = table.acquire_credentials_handle(
+            arguments.package.name(),
+            AcquireRequest {
+                principal,
+                credential_use,
+                identity: identity.as_ref(),
+                impersonation: None,
+            },
+        )?;
+        let credential = table.own_credential(acquired.credential)?;
+        Ok(Self {
+            table,
+            credential,
+            config,
+        })
+    }
+}
+
+/// `user=` may be a name alone or `name@REALM`.
+fn identity(flags: &Flags) -> Option<Identity> {
+    let password = flags.password.as_ref()?;
+    let user = flags.user.as_deref()?;
+    let (name, realm) = user
+        .split_once('@')
+        .map_or((user, None), |(name, realm)| (name, Some(realm)));
+    Some(Identity::password(name, realm, password.duplicate()))
+}
+
+fn initiate(arguments: &Arguments, flags: &Flags) -> Result<(), Failure> {
+    // Connected before anything can fail, so that an acceptor that waits for one peer sees it go.
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, arguments.port))
+        .map_err(|error| Failure::from(error).context(format!("127.0.0.1:{}", arguments.port)))?;
+    let mut wire = Wire::new(stream)?;
+    let user = flags.user.as_deref().filter(|_| flags.password.is_none());
+    let side = Side::new(arguments, flags, CredentialUse::OUTBOUND, user)?;
+    let mut transport = KdcTransport::new(Arc::clone(&side.config));
+    let mut initiator = Initiator::new(
+        &side.table,
+        side.credential.handle(),
+        &arguments.service,
+        initiator_requirements(flags),
+    );
+    if let Some(data) = &flags.bindings {
+        initiator = initiator.bind(&ChannelBindings::application_data(data))?;
+    }
+    let mut leg = initiator.step(None, &mut transport)?;
+    loop {
+        if let Some(token) = &leg.token {
+            wire.send(token)?;
+        }
+        if leg.complete {
+            break;
+        }
+        let answer = wire.receive()?;
+        leg = initiator.step(Some(&answer), &mut transport)?;
+    }
+    let context = initiator.into_context()?;
+    if !flags.no_data {
+        exchange::speak(&context, &mut wire, flags)?;
+    }
+    report::success(arguments, &context)
+}
+
+fn accept(arguments: &Arguments, flags: &Flags) -> Result<(), Failure> {
+    let service = Some(arguments.service.as_str()).filter(|service| *service != "-");
+    let side = Side::new(arguments, flags, CredentialUse::INBOUND, service)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port))?;
+    println!("listening {}", listener.local_addr()?.port());
+    std::io::stdout().flush()?;
+    loop {
+        let (stream, _) = listener.accept()?;
+        let served = serve(arguments, flags, &side, stream);
+        match served {
+            Err(failure) if flags.for_ever => report::failure(arguments, &failure),
+            Ok(()) if flags.for_ever => {}
+            once => return once,
+        }
+    }
+}
+
+fn serve(
+    arguments: &Arguments,
+    flags: &Flags,
+    side: &Side,
+    stream: TcpStream,
+) -> Result<(), Failure> {
+    let mut wire = Wire::new(stream)?;
+    let mut acceptor = Acceptor::new(
+        &side.table,
+        side.credential.handle(),
+        acceptor_requirements(flags),
+    );
+    if let Some(data) = &flags.bindings {
+        acceptor = acceptor.bind(&ChannelBindings::application_data(data))?;
+    }
+    loop {
+        let token = wire.receive()?;
+        let leg = match acceptor.step(&token) {
+            Ok(leg) => leg,
+            Err(refused) => {
+                if let Some(token) = &refused.token {
+                    wire.send(token)?;
+                }
+                return Err(refused.into());
+            }
+        };
+        if let Some(token) = &leg.token {
+            wire.send(token)?;
+        }
+        if leg.complete {
+            break;
+        }
+    }
+    let context: SecurityContext = acceptor.into_context()?;
+    if !flags.no_data {
+        exchange::answer(&context, &mut wire, flags)?;
+    }
+    report::success(arguments, &context)
+}
+
+fn initiator_requirements(flags: &Flags) -> InitiatorRequirements {
+    use InitiatorRequirements as R;
+    let mut requirements = R::ALLOCATE_MEMORY;
+    for (wanted, requirement) in [
+        (flags.mutual, R::MUTUAL_AUTH),
+        (flags.sequence, R::SEQUENCE_DETECT),
+        (flags.replay, R::REPLAY_DETECT),
+        (flags.confidentiality, R::CONFIDENTIALITY),
+        (flags.integrity, R::INTEGRITY),
+        (flags.delegate, R::DELEGATE),
+        (flags.dce, R::USE_DCE_STYLE),
+        (flags.identify, R::IDENTIFY),
+        (flags.anonymous, R::NULL_SESSION),
+        // A program that is going to seal and sign has to ask for both.
+        (!flags.no_data, R::CONFIDENTIALITY | R::INTEGRITY),
+    ] {
+        requirements.set(requirement, wanted || requirements.contains(requirement));
+    }
+    requirements
+}
+
+fn acceptor_requirements(flags: &Flags) -> AcceptorRequirements {
+    use AcceptorRequirements as R;
+    let mut requirements = R::ALLOCATE_MEMORY;
+    for (wanted, requirement) in [
+        (flags.mutual, R::MUTUAL_AUTH),
+        (flags.sequence, R::SEQUENCE_DETECT),
+        (flags.replay, R::REPLAY_DETECT),
+        (flags.confidentiality, R::CONFIDENTIALITY),
+        (flags.integrity, R::INTEGRITY),
+        (flags.dce, R::USE_DCE_STYLE),
+        (flags.identify, R::IDENTIFY),
+        (!flags.no_data, R::CONFIDENTIALITY | R::INTEGRITY),
+    ] {
+        requirements.set(requirement, wanted || requirements.contains(requirement));
+    }
+    requirements
+}

@@ -1,0 +1,73 @@
+use std::sync::Arc;
+
+use trihound_asn1::name_type;
+use trihound_kdc_transport::KdcTransport;
+use trihound_krb5::{
+    Config, CredentialCache, Credentials, Principal, TgsExchange, TgsOutcome, TgsRequest,
+};
+use trihound_sansio::{Clock, SystemClock, drive};
+
+use crate::kinit::environment;
+use crate::outcome::Failure;
+
+/// The principal that a service argument means: `service/host[@REALM]`. Without a realm it is left
+/// to `[domain_realm]` and, after that, to the realm of the ticket-granting ticket and its referrals.
+pub(crate) fn service(
+    config: &Config,
+    name: &str,
+    own_realm: Option<&str>,
+) -> Result<Principal, Failure> {
+    let mut server = Principal::parse(name, Some(""))?;
+    if server.realm.as_bytes().is_empty() {
+        let host = server
+            .components()
+            .nth(1)
+            .and_then(|host| std::str::from_utf8(host).ok());
+        let realm = host
+            .and_then(|host| config.realm_of_host(host))
+            .or(own_realm);
+        server = server.with_realm(realm.unwrap_or_default());
+    }
+    // KDCs refer to other realms only for names of this type (RFC 6806 section 8; MIT's kvno sends it).
+    if server.components().count() == 2 && !server.is_krbtgt() {
+        server.name.name_type = name_type::NT_SRV_HST;
+    }
+    Ok(server)
+}
+
+/// Gets a ticket with the cache's ticket-granting ticket. The result ends with the service's own
+/// ticket; before it stand those of the realms on the way.
+pub(crate) fn get(
+    config: &Arc<Config>,
+    cache: &CredentialCache,
+    server: &Principal,
+) -> Result<Vec<Arc<Credentials>>, Failure> {
+    let tgt = cache.tgt(SystemClock.now()).ok_or_else(|| {
+        Failure::new(format!(
+            "no valid ticket-granting ticket of {} in the cache; log in with kinit",
+            cache.principal
+        ))
+    })?;
+    let mut request = TgsRequest::new(Arc::clone(tgt), server.clone());
+    request.time_offset = cache.time_offset.unwrap_or(0);
+    let outcome = exchange(config, request)?;
+    let mut tickets = outcome.tgts;
+    tickets.push(Arc::new(outcome.credentials));
+    Ok(tickets)
+}
+
+/// Renews a ticket.
+pub(crate) fn renew(
+    config: &Arc<Config>,
+    ticket: &Arc<Credentials>,
+    time_offset: Option<i64>,
+) -> Result<Credentials, Failure> {
+    let mut request = TgsRequest::renew(Arc::clone(ticket));
+    request.time_offset = time_offset.unwrap_or(0);
+    Ok(exchange(config, request)?.credentials)
+}
+
+fn exchange(config: &Arc<Config>, request: TgsRequest) -> Result<TgsOutcome, Failure> {
+    let exchange = TgsExchange::begin(request, &environment(config))?;
+    Ok(drive(exchange, KdcTransport::new(Arc::clone(config)))?)
+}
