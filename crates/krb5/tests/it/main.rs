@@ -20,3 +20,4 @@ mod replay;
 mod samples;
 mod small_kdc;
 mod store;
+mod tgs_exchange;
