@@ -420,3 +420,18 @@ impl fmt::Debug for UsageKey {
         write!(f, "UsageKey({}, {:?})", self.profile.name, self.usage)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usages_without_end_do_not_fill_the_memory() {
+        let enctype = Enctype::AES128_CTS_HMAC_SHA1_96;
+        let key = Key::new(enctype, &[1; 16], &EnctypePolicy::default()).unwrap();
+        for usage in 0..100 {
+            key.usage(KeyUsage(usage)).unwrap();
+        }
+        assert_eq!(key.usages.read().unwrap().len(), MAX_CACHED_USAGES);
+    }
+}
