@@ -9,6 +9,7 @@
     reason = "helpers of tests fail by panicking, and count in small numbers"
 )]
 
+mod ap;
 mod as_exchange;
 mod ccache;
 mod config;
