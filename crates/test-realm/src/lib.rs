@@ -34,6 +34,7 @@ pub mod danger;
 mod database;
 mod error;
 mod fault;
+mod header;
 mod issue;
 mod realm;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]

@@ -267,9 +267,9 @@ fn silence_everywhere_ends_within_the_budget() {
     assert_eq!(error.realm, "EXAMPLE.TEST");
     for expected in [
         format!("udp {}: no reply", udp.address),
-        format!("tcp {}: no reply", tcp),
+        format!("tcp {tcp}: no reply"),
         format!("tcp {}: refused", udp.address),
-        format!("udp {}: refused", tcp),
+        format!("udp {tcp}: refused"),
     ] {
         assert!(error.to_string().contains(&expected), "{expected}: {error}");
     }

@@ -127,13 +127,14 @@ pub(crate) fn silent_stream() -> TcpListener {
 
 /// Times that make a test quick.
 pub(crate) fn quick() -> Limits {
-    let mut limits = Limits::default();
-    limits.next_server_after = Duration::from_millis(150);
-    limits.retransmit_after = Duration::from_millis(100);
-    limits.connect = Duration::from_millis(500);
-    limits.attempt = Duration::from_millis(800);
-    limits.total = Duration::from_millis(2000);
-    limits
+    Limits {
+        next_server_after: Duration::from_millis(150),
+        retransmit_after: Duration::from_millis(100),
+        connect: Duration::from_millis(500),
+        attempt: Duration::from_millis(800),
+        total: Duration::from_millis(2000),
+        ..Limits::default()
+    }
 }
 
 pub(crate) fn transport(limit: usize, kdcs: &[SocketAddr]) -> KdcTransport {

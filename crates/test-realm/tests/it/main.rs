@@ -6,7 +6,10 @@
     clippy::cast_possible_truncation
 )] // in a test, a panic is the report
 
-mod hand_built;
+mod adversary;
+mod authentication;
+mod client;
 mod mit;
 mod ours;
 mod support;
+mod ticket_granting;

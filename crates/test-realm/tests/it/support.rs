@@ -30,6 +30,15 @@ pub(crate) fn builder() -> TestRealmBuilder {
         .clock(clock())
 }
 
+pub(crate) fn realm() -> Arc<TestRealm> {
+    builder().build().unwrap()
+}
+
+/// The body of a request for alice's service by a ticket.
+pub(crate) fn service_body() -> KdcReqBody {
+    body("EXAMPLE.TEST", None, "HTTP/localhost")
+}
+
 pub(crate) fn name(text: &str) -> PrincipalName {
     Principal::parse(text, Some("EXAMPLE.TEST")).unwrap().name
 }
