@@ -183,7 +183,8 @@ fn a_hole_that_reaches_past_the_end_is_refused() {
 #[test]
 fn a_size_of_zero_ends_the_entries() {
     let mut bytes = file(&[Record::default().version_2()]);
-    bytes.extend([0; 100]);
+    bytes.extend([0; 4]);
+    bytes.extend([0xff; 99]);
     assert_eq!(Keytab::parse(&bytes).unwrap().entries().len(), 1);
 }
 
@@ -376,6 +377,25 @@ fn row_115_eight_bits_match_the_low_byte_and_lose_to_an_exact_match() {
         [exact(), old()].into_iter().collect(),
     ] {
         assert_eq!(found(&keytab, Some(300), AES128), 2);
+    }
+}
+
+/// Conformance row 115: neither a later time nor any version beats the exact one.
+#[test]
+fn row_115_an_unknown_version_matches_any_and_loses_to_the_rest() {
+    let unknown = || entry("HTTP/web@R", 0, 100, AES128, 1);
+    let byte = || narrow(entry("HTTP/web@R", 3, 200, AES128, 2));
+    let exact = || entry("HTTP/web@R", 3, 0, AES128, 3);
+    let keytab: Keytab = [unknown()].into_iter().collect();
+    assert_eq!(found(&keytab, Some(9), AES128), 1);
+    let keytab: Keytab = [unknown(), byte()].into_iter().collect();
+    assert_eq!(found(&keytab, Some(3), AES128), 2);
+    assert_eq!(found(&keytab, Some(4), AES128), 1);
+    for keytab in [
+        [exact(), byte(), unknown()].into_iter().collect::<Keytab>(),
+        [unknown(), byte(), exact()].into_iter().collect(),
+    ] {
+        assert_eq!(found(&keytab, Some(3), AES128), 3);
     }
 }
 

@@ -31,12 +31,15 @@ impl ProfileSource for Files {
 
     fn list(&self, directory: &str) -> Result<Vec<String>, String> {
         let prefix = format!("{}/", directory.trim_end_matches('/'));
-        let names: Vec<String> = self
+        let mut names: Vec<String> = self
             .0
             .keys()
             .filter_map(|path| path.strip_prefix(&prefix))
             .map(str::to_owned)
             .collect();
+        // The order of a directory is no order; the worst one shows that nobody relies on it.
+        names.sort_unstable();
+        names.reverse();
         if names.is_empty() {
             Err("no such directory".to_owned())
         } else {
@@ -249,6 +252,35 @@ fn included_files_stand_where_they_are_named() {
     let profile = Profile::parse("include /etc/one\n[s]\ninclude = y", &files, "f").unwrap();
     assert_eq!(profile.value(&["s", "include"]), Some("y"));
     assert_eq!(profile.value(&["s", "a"]), Some("2"));
+}
+
+#[test]
+fn an_included_file_begins_outside_of_any_section() {
+    let files = Files::with(&[("/etc/one", "a = stray\n[t]\nb = x\n")]);
+    let profile = Profile::parse("[s]\ninclude /etc/one\na = own\n", &files, "f").unwrap();
+    assert_eq!(profile.values(&["s", "a"]), ["own"]);
+    assert_eq!(profile.value(&["t", "b"]), Some("x"));
+    assert_eq!(profile.ignored().len(), 1);
+}
+
+#[test]
+fn files_include_each_other_to_a_bound() {
+    let chain = |length: usize| -> Files {
+        let mut files = Files::default();
+        for number in 1..length {
+            let text = format!("include /{}", number + 1);
+            files.0.insert(format!("/{number}"), text);
+        }
+        files
+            .0
+            .insert(format!("/{length}"), "[s]\na = deep\n".to_owned());
+        files
+    };
+    let parse = |length| Profile::parse("include /1", &chain(length), "f");
+    assert_eq!(parse(8).unwrap().value(&["s", "a"]), Some("deep"));
+    let error = parse(9).unwrap_err();
+    assert_eq!((error.file.as_str(), error.line), ("/8", 1));
+    assert_eq!(error.reason, Reason::TooManyIncludes);
 }
 
 #[test]

@@ -83,6 +83,17 @@ fn row_11_every_part_counts_in_the_hash() {
         make(r"HTTP\/web@R", "alice@R", 0, b"cipher"),
     ];
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    // A name ends where it ends, also where a whole component could be of the one or the other.
+    let one = Principal::new("R", 1, ["HTTP", "web", "S"]);
+    let two = Principal::new("R", 1, ["HTTP", "web"]);
+    let none: [&str; 0] = [];
+    let of = |server: &Principal, client: &Principal| {
+        *ReplayEntry::new(server, client, NOW, b"cipher", NOW, SKEW).hash()
+    };
+    assert_ne!(
+        of(&one, &Principal::new("alice", 1, none)),
+        of(&two, &Principal::new("S", 1, ["alice"]))
+    );
     assert_eq!(all[0], make("HTTP/web@R", "alice@R", 0, b"cipher"));
 }
 
