@@ -105,6 +105,9 @@ pub(crate) struct Parts {
     pub(crate) confirms: Option<Vec<u8>>,
 }
 
+/// An entry of ETYPE-INFO2: type, salt, parameters.
+pub(crate) type KeyInfo = (Enctype, Option<&'static str>, Option<Vec<u8>>);
+
 pub(crate) struct Kdc {
     pub(crate) realm: &'static str,
     pub(crate) client_key: Key,
@@ -113,7 +116,7 @@ pub(crate) struct Kdc {
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) skew: i64,
     pub(crate) salt: &'static str,
-    pub(crate) info: Vec<(Enctype, Option<&'static str>, Option<Vec<u8>>)>,
+    pub(crate) info: Vec<KeyInfo>,
 }
 
 pub(crate) fn password_key(enctype: Enctype, salt: &str, params: Option<&[u8]>) -> Key {

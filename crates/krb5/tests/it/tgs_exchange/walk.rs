@@ -1,0 +1,159 @@
+//! Referrals and the way through realms.
+
+use super::*;
+
+/// Conformance rows 90 and 91.
+#[test]
+fn row_90_referrals_lead_through_realms() {
+    let world = World::new();
+    let (result, requests) = walk(&world, referral_request(&world), |realm, asked| {
+        Some(match realm {
+            REALM => krbtgt("A.EXAMPLE", REALM),
+            "A.EXAMPLE" => krbtgt("B.EXAMPLE", "A.EXAMPLE"),
+            _ => asked.clone(),
+        })
+    });
+    let outcome = result.unwrap();
+    let server = Principal::service("HTTP", "web.b.example", "B.EXAMPLE");
+    assert_eq!(outcome.credentials.server, server);
+    assert_eq!(outcome.credentials.client, alice());
+    let tgts: Vec<_> = outcome
+        .tgts
+        .iter()
+        .map(|tgt| tgt.server.to_string())
+        .collect();
+    assert_eq!(
+        tgts,
+        [
+            "krbtgt/A.EXAMPLE@TEST.EXAMPLE",
+            "krbtgt/B.EXAMPLE@A.EXAMPLE"
+        ]
+    );
+    let realms: Vec<_> = requests
+        .iter()
+        .map(|request| request.realm.as_str())
+        .collect();
+    assert_eq!(realms, [REALM, "A.EXAMPLE", "B.EXAMPLE"]);
+}
+
+/// Conformance row 90.
+#[test]
+fn row_90_referral_loops_and_endless_ones_are_refused() {
+    let world = World::new();
+    let (result, _) = walk(&world, referral_request(&world), |realm, _| {
+        Some(match realm {
+            REALM => krbtgt("A.EXAMPLE", REALM),
+            _ => krbtgt(REALM, "A.EXAMPLE"),
+        })
+    });
+    let KdcMisbehaved::ReferralLoop { path } = kdc_fault(result) else {
+        panic!()
+    };
+    assert_eq!(path, "TEST.EXAMPLE -> A.EXAMPLE -> TEST.EXAMPLE");
+    let (result, _) = walk(&world, referral_request(&world), |_, _| {
+        Some(krbtgt(REALM, REALM))
+    });
+    assert!(matches!(
+        kdc_fault(result),
+        KdcMisbehaved::ReferralLoop { .. }
+    ));
+
+    let (result, requests) = walk(&world, referral_request(&world), |realm, _| {
+        Some(krbtgt(&format!("{realm}X"), realm))
+    });
+    assert!(matches!(
+        kdc_fault(result),
+        KdcMisbehaved::TooManyReferrals { limit: 10, .. }
+    ));
+    assert_eq!(requests.len(), 10);
+}
+
+/// Conformance row 90: a referral is good only if the realm that was asked issued it.
+#[test]
+fn row_90_a_referral_from_another_realm_is_refused() {
+    let world = World::new();
+    let (result, _) = walk(&world, referral_request(&world), |_, _| {
+        Some(krbtgt("A.EXAMPLE", "EVIL.EXAMPLE"))
+    });
+    assert_eq!(
+        kdc_fault(result),
+        KdcMisbehaved::ReferralFromOtherRealm {
+            asked: REALM.into(),
+            found: "EVIL.EXAMPLE".into()
+        }
+    );
+}
+
+/// Conformance row 4: without canonicalization no referral is taken.
+#[test]
+fn row_4_a_referral_that_was_not_asked_for_is_refused() {
+    let world = World::new();
+    let mut request = TgsRequest::new(Kdc::new(&world).tgt(), service());
+    request.canonicalize = false;
+    let (result, requests) = walk(&world, request, |realm, _| Some(krbtgt("A.EXAMPLE", realm)));
+    assert!(matches!(
+        kdc_fault(result),
+        KdcMisbehaved::ServerDiffers { .. }
+    ));
+    assert!(
+        !request_body(&requests[0])
+            .kdc_options
+            .contains(KdcOptions::CANONICALIZE)
+    );
+}
+
+/// Conformance row 91: a known realm is gone to straight, and over the hierarchy where there is no
+/// shortcut.
+#[test]
+fn row_91_a_known_realm_is_reached_straight_or_over_the_hierarchy() {
+    let mut config = Config::default();
+    config.map_domain(".b.test.example", "B.TEST.EXAMPLE");
+    let world = World::with(config);
+    let server = || Principal::service("HTTP", "web.b.test.example", "");
+    let straight = |realm: &str, asked: &Principal| {
+        Some(if realm == REALM {
+            krbtgt("B.TEST.EXAMPLE", REALM)
+        } else {
+            asked.clone()
+        })
+    };
+    let request = TgsRequest::new(Kdc::new(&world).tgt(), server());
+    let (result, requests) = walk(&world, request, straight);
+    assert_eq!(
+        result.unwrap().credentials.server,
+        server().with_realm("B.TEST.EXAMPLE")
+    );
+    assert_eq!(
+        request_body(&requests[0]).sname.unwrap(),
+        krbtgt("B.TEST.EXAMPLE", REALM).name
+    );
+
+    // From A.X.EXAMPLE to B.Y.EXAMPLE: no shortcut, so over EXAMPLE.
+    let target = Principal::service("HTTP", "web", "B.Y.TEST.EXAMPLE");
+    let request = TgsRequest::new(Kdc::new(&world).tgt(), target.clone());
+    let (result, requests) = walk(&world, request, |realm, asked| {
+        let wanted = asked.krbtgt_target().map(ToString::to_string);
+        match (realm, wanted.as_deref()) {
+            (REALM, Some("B.Y.TEST.EXAMPLE")) => None,
+            (REALM, Some("Y.TEST.EXAMPLE")) => Some(asked.clone()),
+            ("Y.TEST.EXAMPLE", Some("B.Y.TEST.EXAMPLE")) => Some(asked.clone()),
+            ("B.Y.TEST.EXAMPLE", None) => Some(asked.clone()),
+            other => panic!("{other:?}"),
+        }
+    });
+    assert_eq!(result.unwrap().credentials.server, target);
+    assert_eq!(requests.len(), 4);
+
+    let nowhere = Principal::service("HTTP", "web", "ELSEWHERE");
+    let request = TgsRequest::new(Kdc::new(&world).tgt(), nowhere);
+    let (result, requests) = walk(&world, request, |_, _| None);
+    let Err(Error::KdcRefused(refused)) = result else {
+        panic!()
+    };
+    assert_eq!(refused.code, error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN);
+    assert!(
+        refused.request.contains("krbtgt/ELSEWHERE@TEST.EXAMPLE"),
+        "{refused}"
+    );
+    assert_eq!(requests.len(), 1);
+}
