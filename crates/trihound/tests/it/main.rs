@@ -1,0 +1,6 @@
+//! The facade's tests, in one program.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod handshake;
+mod store;
+mod support;
