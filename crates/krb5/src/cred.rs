@@ -1,16 +1,13 @@
 //! KRB-CRED: tickets with their session keys for somebody else to use (RFC 4120 section 5.8).
 
-use trihound_asn1::{
-    EncKrbCredPart, EncryptedData, EncryptionKey, KrbCred, KrbCredInfo, Message, Raw,
-};
+use trihound_asn1::{EncKrbCredPart, EncryptedData, KrbCred, Message, Raw};
 use trihound_crypto::{Enctype, Key, KeyUsage};
 use trihound_secret::SecretBytes;
 
 use crate::as_exchange::time;
-use crate::refusal::{microseconds, whole};
-use crate::{
-    Credentials, Environment, Error, InvalidMessage, KeyMaterial, PeerMisbehaved, Principal,
-};
+use crate::ccache::{from_krb_cred_parts, krb_cred_info};
+use crate::refusal::microseconds;
+use crate::{CacheError, Credentials, Environment, Error, InvalidMessage, PeerMisbehaved};
 
 /// First byte of a KRB-CRED: `[APPLICATION 22]`, constructed.
 const KRB_CRED_TAG: u8 = 0x76;
@@ -34,7 +31,7 @@ pub fn build_krb_cred(
     let mut infos = Vec::with_capacity(credentials.len());
     for entry in credentials {
         tickets.push(Raw::from_der(entry.ticket.as_slice())?);
-        infos.push(info(entry));
+        infos.push(krb_cred_info(entry));
     }
     let now = environment.unique_time(time_offset);
     let part = EncKrbCredPart {
@@ -86,67 +83,26 @@ pub fn read_krb_cred(der: &[u8], keys: &[&Key]) -> Result<Vec<Credentials>, Erro
         })
         .ok_or(PeerMisbehaved::CredentialDoesNotDecrypt)?;
     let part = EncKrbCredPart::from_der(plain.expose())?;
-    // RFC 4120 5.8.1: ticket-info has one entry for each ticket, in the same order.
-    if part.ticket_info.len() != message.tickets.len() {
-        return Err(PeerMisbehaved::CredentialCountDiffers {
-            tickets: message.tickets.len(),
-            descriptions: part.ticket_info.len(),
+    from_krb_cred_parts(&message, &part).map_err(fault)
+}
+
+/// RFC 4120 5.8.1: ticket-info has one entry for each ticket, with what a ticket cannot do without.
+fn fault(error: CacheError) -> Error {
+    match error {
+        CacheError::TicketCountDiffers { tickets, infos } => {
+            PeerMisbehaved::CredentialCountDiffers {
+                tickets,
+                descriptions: infos,
+            }
+            .into()
         }
-        .into());
+        CacheError::MissingField { field, .. } => {
+            PeerMisbehaved::CredentialIncomplete { field }.into()
+        }
+        CacheError::Decode(error) => error.into(),
+        _ => PeerMisbehaved::CredentialIncomplete {
+            field: "ticket-info",
+        }
+        .into(),
     }
-    part.ticket_info
-        .into_iter()
-        .zip(message.tickets)
-        .map(|(info, ticket)| credentials(info, ticket.der()))
-        .collect()
-}
-
-fn info(credentials: &Credentials) -> KrbCredInfo {
-    KrbCredInfo {
-        key: EncryptionKey::new(
-            credentials.session_key.enctype().0,
-            credentials.session_key.expose(),
-        ),
-        prealm: Some(credentials.client.realm.clone()),
-        pname: Some(credentials.client.name.clone()),
-        flags: Some(credentials.flags),
-        authtime: Some(time(credentials.authtime)),
-        starttime: credentials.starttime.map(time),
-        endtime: Some(time(credentials.endtime)),
-        renew_till: credentials.renew_till.map(time),
-        srealm: Some(credentials.server.realm.clone()),
-        sname: Some(credentials.server.name.clone()),
-        caddr: (!credentials.addresses.is_empty()).then(|| credentials.addresses.clone()),
-    }
-}
-
-fn credentials(info: KrbCredInfo, ticket: &[u8]) -> Result<Credentials, Error> {
-    let missing = |field| PeerMisbehaved::CredentialIncomplete { field };
-    let endtime = whole(info.endtime.ok_or(missing("endtime"))?);
-    let starttime = info.starttime.map(whole);
-    Ok(Credentials {
-        client: Principal {
-            realm: info.prealm.ok_or(missing("prealm"))?,
-            name: info.pname.ok_or(missing("pname"))?,
-        },
-        server: Principal {
-            realm: info.srealm.ok_or(missing("srealm"))?,
-            name: info.sname.ok_or(missing("sname"))?,
-        },
-        session_key: KeyMaterial::new(
-            Enctype(info.key.keytype),
-            SecretBytes::from(info.key.keyvalue.expose()),
-        ),
-        ticket: ticket.to_vec(),
-        flags: info.flags.unwrap_or_default(),
-        // Windows and MIT krb5 leave authtime out; the start is the best that is known then.
-        authtime: info.authtime.map(whole).or(starttime).unwrap_or_default(),
-        starttime,
-        endtime,
-        renew_till: info.renew_till.map(whole),
-        addresses: info.caddr.unwrap_or_default(),
-        authdata: Vec::new(),
-        is_skey: false,
-        second_ticket: Vec::new(),
-    })
 }

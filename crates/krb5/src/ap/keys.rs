@@ -38,6 +38,7 @@ pub(super) fn open_ticket(
         .into_iter()
         .flatten();
     let first = request.keytab.find(wanted, kvno, enctype).ok();
+    let has_own = first.is_some();
     let mut tried: usize = 0;
     for entry in first.into_iter().chain(others) {
         tried = tried.saturating_add(1);
@@ -49,8 +50,9 @@ pub(super) fn open_ticket(
         }
     }
     let server = named.to_string();
-    if tried == 0 {
-        // RFC 4120 3.2.3: "KRB_AP_ERR_NOKEY".
+    // RFC 4120 3.2.3: without a key for the ticket's server, KRB_AP_ERR_NOKEY; that none of the others
+    // fits either says nothing more.
+    if !has_own {
         return Err(CredentialFailure::NoKeyForTicket {
             server,
             enctype,

@@ -114,17 +114,24 @@ fn from_info(der: &[u8]) -> Result<Vec<KeyInfo>, Error> {
         .collect())
 }
 
+/// Pre-authentication types by name and number.
+fn pa_type_names(types: &[i32]) -> String {
+    types
+        .iter()
+        .map(|number| match pa_type::name(*number) {
+            Some(name) => format!("{name} ({number})"),
+            None => number.to_string(),
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
 impl Login {
     /// The key for PA-ENC-TIMESTAMP: of the first enctype in the KDC's list that was requested.
     pub(super) fn key_for_timestamp(&self, hints: &Hints) -> Result<ClientKey, Error> {
         if !hints.types.contains(&pa_type::PA_ENC_TIMESTAMP) {
             return Err(CredentialFailure::NoPreauthentication {
-                offered: hints
-                    .types
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                offered: pa_type_names(&hints.types),
             }
             .into());
         }

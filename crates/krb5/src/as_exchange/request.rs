@@ -19,9 +19,9 @@ use crate::{
     ApiMisuse, CredentialFailure, Environment, Error, InvalidMessage, KdcMisbehaved, Principal,
 };
 
-/// How long a ticket is asked to live when nobody says: to the last moment that every KDC's 32-bit
-/// time can tell, so as long as the KDC grants.
-const FOREVER: Timestamp = Timestamp::from_seconds(0x7fff_ffff);
+/// How long a ticket is asked to live when nobody says: longer than any KDC grants, since Windows
+/// takes the 19700101000000Z of RFC 4120 section 5.4.1 for a time that is past.
+const AS_LONG_AS_GRANTED: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// What lasts from the first request to the reply.
 pub(super) struct Login {
@@ -175,9 +175,7 @@ impl Login {
         let now = self.environment.now(self.preauth_offset);
         let options = self.kdc_options();
         let start = self.start_time.unwrap_or(now);
-        let till = self
-            .lifetime
-            .map_or(FOREVER, |lifetime| start.plus(lifetime));
+        let till = start.plus(self.lifetime.unwrap_or(AS_LONG_AS_GRANTED));
         let rtime = self.renew_lifetime.map(|lifetime| start.plus(lifetime));
         let nonce = self.environment.random_31_bits()?;
         let body = KdcReqBody {

@@ -95,3 +95,16 @@ fn row_7_other_keys_are_tried_by_policy() {
         }
     ));
 }
+
+/// Conformance row 7: where the ticket's service is not in the keytab, that is what is said.
+#[test]
+fn row_7_a_ticket_for_a_service_that_is_not_here_is_told_apart() {
+    let mut pair = Pair::new();
+    let other = Principal::service("HTTP", "other.test.example", REALM);
+    pair.keytab = keytab(other, 2, key(5, AES256));
+    let Err(error @ Error::Credential(CredentialFailure::NoKeyForTicket { .. })) = pair.outcome()
+    else {
+        panic!()
+    };
+    assert!(error.to_string().contains("other.test.example"), "{error}");
+}

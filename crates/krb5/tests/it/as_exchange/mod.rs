@@ -240,7 +240,7 @@ fn what_is_no_answer_to_an_as_req_is_refused() {
     let Err(Error::Credential(CredentialFailure::NoPreauthentication { offered })) = result else {
         panic!()
     };
-    assert_eq!(offered, "16");
+    assert_eq!(offered, "PA_PK_AS_REQ (16)");
 }
 
 /// Conformance rows 117 to 119: nothing is left behind after an end.
