@@ -15,8 +15,10 @@ use crate::fault::{RequestKind, Stage};
 use crate::issue::{Grant, ReplyKey};
 use crate::realm::Session;
 
-/// The options that only a TGS-REQ may have (RFC 4120 section 3.1.3 with 5.4.1).
-const TGS_ONLY: KdcOptions = KdcOptions::FORWARDED
+/// The options that only a TGS-REQ may have (RFC 4120 section 3.1.3 with 5.4.1), and those that
+/// this KDC has not: anonymous tickets (RFC 8062).
+const NOT_IN_AS_REQ: KdcOptions = KdcOptions::FORWARDED
+    .union(KdcOptions::REQUEST_ANONYMOUS)
     .union(KdcOptions::PROXY)
     .union(KdcOptions::ENC_TKT_IN_SKEY)
     .union(KdcOptions::RENEW)
@@ -39,10 +41,10 @@ impl Session<'_> {
         let server = self.server_of(&body)?;
         self.check_standing(&client.entry, &server)?;
         // RFC 4120 section 3.1.3: an option that cannot be met is KDC_ERR_BADOPTION.
-        if body.kdc_options.intersects(TGS_ONLY) {
+        if body.kdc_options.intersects(NOT_IN_AS_REQ) {
             return Err(Refusal::new(
                 error_code::KDC_ERR_BADOPTION,
-                "an AS-REQ cannot forward, renew or validate",
+                "an AS-REQ cannot forward, renew or validate, and there are no anonymous tickets",
             ));
         }
         let slot = self.reply_slot(&body, &client.entry)?;

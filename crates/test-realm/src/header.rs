@@ -63,11 +63,11 @@ impl Session<'_> {
         let ours = server.krbtgt_target() == Some(&self.realm.name);
         let same_ticket = options.intersects(KdcOptions::RENEW | KdcOptions::VALIDATE);
         // RFC 4120 section 3.3.2: a ticket that is not for this TGS serves for nothing but to be
-        // renewed or validated itself.
-        if !ours && !same_ticket {
+        // renewed or validated itself, and that only by the realm that issued it.
+        if (!ours && !same_ticket) || (same_ticket && server.realm != self.realm.name) {
             return Err(Refusal::new(
                 error_code::KRB_AP_ERR_NOT_US,
-                format!("the ticket is for {server}, not for this realm's TGS"),
+                format!("the ticket for {server} is of no use to this realm's TGS"),
             ));
         }
         let entry = self.realm.find(&server).ok_or_else(|| {

@@ -18,7 +18,7 @@ use crate::fault::RequestKind;
 use crate::realm::Session;
 
 /// The only transited encoding (RFC 4120 section 3.3.3.2).
-const DOMAIN_X500_COMPRESS: i32 = 1;
+pub(crate) const DOMAIN_X500_COMPRESS: i32 = 1;
 /// Message types (RFC 4120 section 5.10).
 const AS_REP: i32 = 11;
 const TGS_REP: i32 = 13;

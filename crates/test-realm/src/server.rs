@@ -9,8 +9,10 @@ use crate::Error;
 use crate::fault::Fault;
 use crate::realm::{Carrier, TestRealm};
 
-/// How often a thread looks whether the server is to stop.
-const TICK: Duration = Duration::from_millis(20);
+/// How often a thread that waits for a client looks whether the server is to stop.
+const TICK: Duration = Duration::from_millis(50);
+/// A rest after an error of a socket.
+const PAUSE: Duration = Duration::from_millis(5);
 /// The longest request that is read.
 const MAX_REQUEST: usize = 1024 * 1024;
 /// How long a connection may be idle.
@@ -64,7 +66,6 @@ impl TestKdcServer {
         socket: UdpSocket,
     ) -> Result<Self, Error> {
         let address = listener.local_addr()?;
-        listener.set_nonblocking(true)?;
         socket.set_read_timeout(Some(TICK))?;
         let stop = Arc::new(AtomicBool::new(false));
         let mut server = Self {
@@ -112,6 +113,13 @@ impl TestKdcServer {
 impl Drop for TestKdcServer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
+        // The thread that accepts is woken by one more connection. If none can be made, others are
+        // waiting, and one of them wakes it.
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        let _ = TcpStream::connect_timeout(&address, PATIENCE);
         for thread in self.threads.drain(..) {
             // A thread that panicked has nothing more to end.
             let _ = thread.join();
@@ -156,9 +164,15 @@ pub fn krb5_conf(servers: &[&TestKdcServer]) -> String {
 fn datagrams(socket: &UdpSocket, realm: &TestRealm, stop: &AtomicBool) {
     let mut buffer = vec![0; 65_536];
     while !stop.load(Ordering::SeqCst) {
-        // An error here is a timeout, or an ICMP report about a client that went away.
-        let Ok((length, from)) = socket.recv_from(&mut buffer) else {
-            continue;
+        let (length, from) = match socket.recv_from(&mut buffer) {
+            Ok(received) => received,
+            Err(error) if is_timeout(&error) => continue,
+            Err(_) => {
+                // An ICMP report about a client that went away; or a lasting fault, which must not
+                // occupy a processor.
+                thread::sleep(PAUSE);
+                continue;
+            }
         };
         let request = buffer.get(..length).unwrap_or_default();
         if let Some(reply) = realm.answer(request, Carrier::Datagram) {
@@ -172,11 +186,11 @@ fn connections(listener: &TcpListener, realm: &Arc<TestRealm>, stop: &Arc<Atomic
     let open = Arc::new(AtomicUsize::new(0));
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     while !stop.load(Ordering::SeqCst) {
-        threads.retain(|thread| !thread.is_finished());
         let Ok((stream, _)) = listener.accept() else {
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(PAUSE);
             continue;
         };
+        threads.retain(|thread| !thread.is_finished());
         if open.load(Ordering::SeqCst) >= MAX_CONNECTIONS {
             continue;
         }
@@ -204,8 +218,6 @@ fn connections(listener: &TcpListener, realm: &Arc<TestRealm>, stop: &Arc<Atomic
 
 /// Any number of requests, each behind its 4-byte length (RFC 4120 section 7.2.2).
 fn connection(mut stream: TcpStream, realm: &TestRealm, stop: &AtomicBool) -> io::Result<()> {
-    // On some systems an accepted socket inherits the listener's non-blocking mode.
-    stream.set_nonblocking(false)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(TICK))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -269,6 +281,14 @@ fn send(
     Ok(sent == reply.len())
 }
 
+/// A timed-out read is `WouldBlock` on Unix and `TimedOut` on Windows.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
+}
+
 /// `None` at the end of the stream, after too long a silence, or when the server stops.
 fn read_exactly(
     stream: &mut TcpStream,
@@ -289,11 +309,7 @@ fn read_exactly(
                 bytes.extend_from_slice(chunk.get(..read).unwrap_or_default());
                 heard = Instant::now();
             }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) => {}
+            Err(error) if is_timeout(&error) => {}
             Err(error) => return Err(error),
         }
     }

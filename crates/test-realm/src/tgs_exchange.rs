@@ -4,7 +4,7 @@ use crate::database::Entry;
 use crate::error::Refusal;
 use crate::fault::{RequestKind, Stage};
 use crate::header::Header;
-use crate::issue::{Grant, ReplyKey, Times, moment_or_max, never_valid};
+use crate::issue::{DOMAIN_X500_COMPRESS, Grant, ReplyKey, Times, moment_or_max, never_valid};
 use crate::realm::Session;
 use crate::transited;
 use std::sync::Arc;
@@ -335,6 +335,14 @@ impl Session<'_> {
         flags: &mut TicketFlags,
     ) -> Result<Vec<u8>, Refusal> {
         let held = header.part.transited.contents.as_ref();
+        let known = header.part.transited.tr_type == DOMAIN_X500_COMPRESS;
+        // RFC 4120 section 3.3.3.2 and 7.5.9: another encoding cannot be added to.
+        if !known && !held.is_empty() {
+            return Err(Refusal::new(
+                error_code::KDC_ERR_TRTYPE_NOSUPP,
+                "the list of transited realms is in another encoding",
+            ));
+        }
         let issuer = &header.server.realm;
         let own = &self.realm.name;
         let client = &header.part.crealm;
@@ -424,16 +432,19 @@ impl Session<'_> {
     }
 }
 
-/// S4U and user-to-user are not here (MS-SFU; RFC 4120 section 3.3.3): KDC_ERR_BADOPTION.
+/// S4U, user-to-user and anonymous tickets are not here (MS-SFU; RFC 4120 section 3.3.3; RFC 8062):
+/// KDC_ERR_BADOPTION.
 fn refuse_delegation(padata: &[PaData], body: &KdcReqBody) -> Result<(), Refusal> {
-    let user_to_user = body
-        .kdc_options
-        .intersects(KdcOptions::ENC_TKT_IN_SKEY | KdcOptions::CNAME_IN_ADDL_TKT);
+    let not_here = body.kdc_options.intersects(
+        KdcOptions::ENC_TKT_IN_SKEY | KdcOptions::CNAME_IN_ADDL_TKT | KdcOptions::REQUEST_ANONYMOUS,
+    );
     let for_user = [pa_type::PA_FOR_USER, pa_type::PA_S4U_X509_USER]
         .into_iter()
         .any(|kind| find(padata, kind).is_some());
-    if user_to_user || for_user {
-        return Err(bad_option("this KDC has neither S4U nor user-to-user"));
+    if not_here || for_user {
+        return Err(bad_option(
+            "this KDC has neither S4U nor user-to-user nor anonymous tickets",
+        ));
     }
     Ok(())
 }

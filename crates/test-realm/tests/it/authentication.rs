@@ -181,6 +181,7 @@ fn options_of_the_other_service_are_bad() {
         KdcOptions::FORWARDED,
         KdcOptions::PROXY,
         KdcOptions::ENC_TKT_IN_SKEY,
+        KdcOptions::REQUEST_ANONYMOUS,
     ] {
         let mut body = tgt_body();
         body.kdc_options = option;

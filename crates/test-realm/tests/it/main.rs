@@ -9,7 +9,9 @@
 mod adversary;
 mod authentication;
 mod client;
+#[cfg(target_os = "linux")]
 mod mit;
 mod ours;
+mod sockets;
 mod support;
 mod ticket_granting;

@@ -11,7 +11,7 @@ use trihound_asn1::{
     KrbError, Message, PaData, TicketFlags, error_code, pa_type,
 };
 use trihound_crypto::{ChecksumType, Enctype, EnctypePolicy, Key, KeyUsage, OsRandom};
-use trihound_test_realm::{Carrier, Policy, TestRealm};
+use trihound_test_realm::{Carrier, Policy, PrincipalOptions, TestRealm};
 
 #[test]
 fn a_service_ticket_with_and_without_a_sub_key() {
@@ -197,7 +197,11 @@ fn forwarding_and_proxies_need_the_tickets_leave() {
 fn delegation_that_is_not_there_is_refused() {
     let realm = realm();
     let held = login(&realm, KdcOptions::FORWARDABLE);
-    for option in [KdcOptions::ENC_TKT_IN_SKEY, KdcOptions::CNAME_IN_ADDL_TKT] {
+    for option in [
+        KdcOptions::ENC_TKT_IN_SKEY,
+        KdcOptions::CNAME_IN_ADDL_TKT,
+        KdcOptions::REQUEST_ANONYMOUS,
+    ] {
         let mut body = service_body();
         body.kdc_options = option;
         let code = ask_tgs(&realm, &held, &body).code();
@@ -359,4 +363,49 @@ fn trusts_with_different_passwords_do_not_fit() {
     let to_b = ask_tgs(&a, &held, &body("EXAMPLE.TEST", None, "krbtgt/B.TEST")).ticket();
     let code = ask_tgs(&b, &to_b, &body("B.TEST", None, "HTTP/web")).code();
     assert_eq!(code, error_code::KRB_AP_ERR_BAD_INTEGRITY);
+}
+
+/// Only who issued a ticket renews it.
+#[test]
+fn a_ticket_of_another_realm_is_not_renewed_here() {
+    let a = builder().trust("B.TEST", "ab").build().unwrap();
+    let b = TestRealm::builder("B.TEST")
+        .trust("EXAMPLE.TEST", "ab")
+        .clock(clock())
+        .build()
+        .unwrap();
+    let held = login(&a, KdcOptions::RENEWABLE);
+    let mut cross = body("EXAMPLE.TEST", None, "krbtgt/B.TEST");
+    cross.kdc_options = KdcOptions::RENEWABLE;
+    let to_b = ask_tgs(&a, &held, &cross).ticket();
+    assert!(to_b.part.flags.contains(TicketFlags::RENEWABLE));
+    let mut renew = body("B.TEST", None, "krbtgt/B.TEST");
+    renew.kdc_options = KdcOptions::RENEW;
+    let code = ask_tgs(&b, &to_b, &renew).code();
+    assert_eq!(code, error_code::KRB_AP_ERR_NOT_US);
+    renew.realm = "EXAMPLE.TEST".into();
+    ask_tgs(&a, &to_b, &renew).ticket();
+}
+
+#[test]
+fn a_services_own_limits_and_marks() {
+    let limited = PrincipalOptions::default()
+        .max_life(Duration::from_secs(60))
+        .not_forwardable()
+        .ok_as_delegate();
+    let realm = builder()
+        .service_with("imap/localhost", limited)
+        .build()
+        .unwrap();
+    let held = login(&realm, KdcOptions::FORWARDABLE);
+    let mut ask = body("EXAMPLE.TEST", None, "imap/localhost");
+    ask.kdc_options = KdcOptions::FORWARDABLE;
+    let got = ask_tgs(&realm, &held, &ask).ticket();
+    assert_eq!(got.part.endtime.seconds(), NOW + 60);
+    assert!(!got.part.flags.contains(TicketFlags::FORWARDABLE));
+    assert!(got.part.flags.contains(TicketFlags::OK_AS_DELEGATE));
+    ask.sname = Some(name("HTTP/localhost"));
+    let got = ask_tgs(&realm, &held, &ask).ticket();
+    assert!(got.part.flags.contains(TicketFlags::FORWARDABLE));
+    assert!(!got.part.flags.contains(TicketFlags::OK_AS_DELEGATE));
 }
