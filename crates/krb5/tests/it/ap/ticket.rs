@@ -216,6 +216,8 @@ fn row_12_domain_x500_compress_is_decoded() {
         "A\\",
         "MIT.",
         "ORG,,EDU",
+        "/COM,, /EDU",
+        &["A"; 33].join(","),
         &"A,".repeat(40),
         &"A".repeat(9_000),
     ] {

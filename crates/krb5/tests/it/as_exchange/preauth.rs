@@ -262,3 +262,13 @@ fn a_keytab_login_takes_the_key_that_the_kdc_names() {
         ))
     ));
 }
+
+#[test]
+fn a_client_without_a_name_is_refused_before_any_request() {
+    let nobody = Principal::new(REALM, name_type::NT_PRINCIPAL, Vec::<&str>::new());
+    let request = AsRequest::new(nobody, ClientSecret::Password(SecretString::from(PASSWORD)));
+    assert!(matches!(
+        AsExchange::begin(request, &World::new().environment),
+        Err(Error::ApiMisuse(ApiMisuse::EmptyName("name of the client")))
+    ));
+}
