@@ -73,15 +73,16 @@ fn missing(what: &'static str) -> Error {
     Error::new(SecurityStatus::SEC_E_INVALID_TOKEN, what)
 }
 
-/// The TOKEN buffer, and the others around it.
+/// The TOKEN (or STREAM_HEADER) buffer, and the others around it.
 fn parts<'x, 'b>(
     message: &'x mut SecBufferDesc<'_, 'b>,
+    token_type: BufferType,
     purpose: Purpose,
 ) -> Result<(&'x mut SecBuffer<'b>, Payload<'x, 'b>), Error> {
     let buffers = message.buffers_mut();
     let at = buffers
         .iter()
-        .position(|buffer| buffer.buffer_type() == BufferType::TOKEN)
+        .position(|buffer| buffer.buffer_type() == token_type)
         .ok_or_else(|| missing("there is no TOKEN buffer; add one of SECPKG_ATTR_SIZES' length"))?;
     let (front, rest) = buffers.split_at_mut(at);
     let Some((token, back)) = rest.split_first_mut() else {
@@ -148,27 +149,45 @@ pub(crate) fn encrypt(
     message: &mut SecBufferDesc<'_, '_>,
 ) -> Result<(), Error> {
     check_writable(message)?;
-    let needed = session.padding_length();
-    let room = message
-        .find(BufferType::PADDING)
-        .map_or(0, SecBuffer::capacity);
+    // A caller that has STREAM_HEADER, DATA and STREAM_TRAILER sends them in one piece.
+    let stream = message.find(BufferType::STREAM_HEADER).is_some();
+    let (token_type, padding_type, length, needed) = if stream {
+        (
+            BufferType::STREAM_HEADER,
+            BufferType::STREAM_TRAILER,
+            session.stream_header_length(),
+            session.stream_trailer_length(),
+        )
+    } else {
+        (
+            BufferType::TOKEN,
+            BufferType::PADDING,
+            session.sizes().security_trailer,
+            session.padding_length(),
+        )
+    };
+    let room = message.find(padding_type).map_or(0, SecBuffer::capacity);
     // RFC 4757 section 7.3: padding is part of the token, so its byte needs a place.
     if room < needed {
         return Err(Error::new(
             SecurityStatus::SEC_E_BUFFER_TOO_SMALL,
-            "this context pads its messages; add a PADDING buffer of cbBlockSize bytes",
+            "this context pads its messages; add a PADDING buffer of cbBlockSize bytes, or beside \
+             a STREAM_HEADER a STREAM_TRAILER of cbTrailer",
         ));
     }
-    let sizes = session.sizes();
     let mut padding = [0; MAX_PADDING];
     let mut padded = 0;
-    let (token, mut payload) = parts(message, Purpose::Change)?;
-    fill_token(token, sizes.security_trailer, |bytes| {
-        let wrapped = session.wrap(seal, &mut payload, bytes, &mut padding)?;
+    let (token, mut payload) = parts(message, token_type, Purpose::Change)?;
+    fill_token(token, length, |bytes| {
+        let wrapped = if stream {
+            session.wrap_stream(seal, &mut payload, bytes, &mut padding)?
+        } else {
+            session.wrap(seal, &mut payload, bytes, &mut padding)?
+        };
         padded = wrapped.padding;
         Ok(wrapped.token)
     })?;
-    if let Some(buffer) = message.find_mut(BufferType::PADDING) {
+    if let Some(buffer) = message.find_mut(padding_type) {
         buffer.write(padding.get(..padded).unwrap_or_default())?;
     }
     Ok(())
@@ -229,7 +248,7 @@ fn decrypt_parts(
         return Err(missing("the PADDING buffer is longer than any padding"));
     };
     padding.copy_from_slice(padded);
-    let (token, mut payload) = parts(message, Purpose::Change)?;
+    let (token, mut payload) = parts(message, BufferType::TOKEN, Purpose::Change)?;
     let unwrapped = session
         .unwrap(token.bytes_mut()?, &mut payload, padding)
         .map_err(sspi_error)?;
@@ -262,7 +281,7 @@ pub(crate) fn make_signature(
     message: &mut SecBufferDesc<'_, '_>,
 ) -> Result<(), Error> {
     let room = session.sizes().max_signature;
-    let (token, mut payload) = parts(message, Purpose::Read)?;
+    let (token, mut payload) = parts(message, BufferType::TOKEN, Purpose::Read)?;
     fill_token(token, room, |bytes| session.make_mic(&mut payload, bytes))
 }
 
@@ -271,7 +290,7 @@ pub(crate) fn verify_signature(
     session: &mut MessageSession,
     message: &mut SecBufferDesc<'_, '_>,
 ) -> Result<(), Error> {
-    let (token, mut payload) = parts(message, Purpose::Read)?;
+    let (token, mut payload) = parts(message, BufferType::TOKEN, Purpose::Read)?;
     session
         .verify_mic(token.bytes(), &mut payload)
         .map_err(sspi_error)?

@@ -59,6 +59,10 @@ impl KerberosCredential {
     /// # Errors
     ///
     /// None: the store is in memory. The signature is that of any store.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the credential takes the ticket over"
+    )]
     pub fn from_ticket(ticket: Arc<Credentials>) -> Result<Self, Error> {
         let store = MemoryStore::new();
         store.store(&ticket)?;

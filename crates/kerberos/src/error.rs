@@ -138,7 +138,7 @@ pub enum MessageError {
         found: usize,
     },
     /// The message is out of order, or was received before.
-    #[error(transparent)]
+    #[error("{0}")]
     Sequence(#[from] SequenceError),
     /// No confounder could be drawn.
     #[error(transparent)]

@@ -12,8 +12,8 @@ use crate::context::{KerberosContext, MAX_TOKEN, State};
 use crate::error::{ContextError, Error};
 use crate::session::Session;
 
-/// `cBuffers` of `SecPkgContext_StreamSizes`: STREAM and DATA.
-const STREAM_BUFFERS: u32 = 2;
+/// `cBuffers` of `SecPkgContext_StreamSizes`: STREAM_HEADER, DATA and STREAM_TRAILER.
+const STREAM_BUFFERS: u32 = 3;
 
 pub(crate) fn query(
     context: &KerberosContext,
@@ -109,10 +109,12 @@ fn sizes(session: &Session) -> SecPkgContextSizes {
 fn stream_sizes(session: &Session) -> SecPkgContextStreamSizes {
     let sizes = session.messages.sizes();
     SecPkgContextStreamSizes {
-        header: number(sizes.security_trailer),
-        trailer: number(session.messages.padding_length()),
+        header: number(session.messages.stream_header_length()),
+        trailer: number(session.messages.stream_trailer_length()),
         // Tokens have no length field that a message could outgrow; a C length does.
-        maximum_message: u32::MAX - number(sizes.security_trailer) - number(sizes.block_size),
+        maximum_message: u32::MAX
+            - number(session.messages.stream_header_length())
+            - number(session.messages.stream_trailer_length()),
         buffers: STREAM_BUFFERS,
         block_size: number(sizes.block_size),
     }

@@ -129,6 +129,11 @@ impl Rfc4121 {
         sealed_overhead(self.filler(), self.mac())
     }
 
+    /// [`Self::seal_length`] of a message that is one token of RFC 4121.
+    pub(crate) const fn stream_seal_length(&self) -> usize {
+        sealed_overhead(0, self.mac())
+    }
+
     /// Encrypts `payload` in place and fills `token`; the value is the token's length.
     pub(crate) fn seal(
         &self,
@@ -137,17 +142,40 @@ impl Rfc4121 {
         token: &mut [u8],
         random: &dyn RandomSource,
     ) -> Result<usize, MessageError> {
-        let needed = self.seal_length();
+        self.seal_filled(self.filler(), sequence, payload, token, random)
+    }
+
+    /// [`Self::seal`] for a token and data that stand in one piece: a token of RFC 4121 in DCE style too,
+    /// since without filler both readings of RRC are the same.
+    pub(crate) fn seal_stream(
+        &self,
+        sequence: u64,
+        payload: &mut dyn Scatter,
+        token: &mut [u8],
+        random: &dyn RandomSource,
+    ) -> Result<usize, MessageError> {
+        self.seal_filled(0, sequence, payload, token, random)
+    }
+
+    fn seal_filled(
+        &self,
+        filler_length: u16,
+        sequence: u64,
+        payload: &mut dyn Scatter,
+        token: &mut [u8],
+        random: &dyn RandomSource,
+    ) -> Result<usize, MessageError> {
+        let needed = sealed_overhead(filler_length, self.mac());
         let token = prefix(token, needed)?;
         // MS-KILE section 3.4.5.4.1: in DCE style the rotation is EC + RRC, otherwise RRC.
         let rrc = self.mac_length.saturating_add(16);
-        let header = WrapHeader::new(self.send.direction, true, self.filler(), rrc, sequence);
+        let header = WrapHeader::new(self.send.direction, true, filler_length, rrc, sequence);
         let (front, confounder) = token.split_at_mut(needed.saturating_sub(CONFOUNDER_LENGTH));
         random.fill(confounder)?;
         let (head, tail) = front.split_at_mut(HEADER_LENGTH);
-        let (trailer, mac) = tail.split_at_mut(usize::from(self.filler()) + COPY_LENGTH);
+        let (trailer, mac) = tail.split_at_mut(usize::from(filler_length) + COPY_LENGTH);
         head.copy_from_slice(&header.to_bytes());
-        let (filler, copy) = trailer.split_at_mut(usize::from(self.filler()));
+        let (filler, copy) = trailer.split_at_mut(usize::from(filler_length));
         filler.fill(0);
         copy.copy_from_slice(&header.encrypted_copy());
         let mut parts = Enclosed {

@@ -48,6 +48,15 @@ pub(crate) struct Rfc4757 {
     dce_style: bool,
 }
 
+/// Where token and data of a message stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Apart, as the context's style has it.
+    Parts,
+    /// In one piece: the framing counts the data too, and it is padded, in DCE style as well.
+    Stream,
+}
+
 /// Where the pieces of a token lie in the caller's buffer.
 struct Framing {
     /// Bytes of the GSS framing (RFC 2743 section 3.1).
@@ -79,14 +88,31 @@ impl Rfc4757 {
         }
     }
 
+    /// The most that a message in one piece has besides its data and padding.
+    #[allow(clippy::unused_self, reason = "the same question as for RFC 4121")]
+    pub(crate) const fn stream_wrap_length(&self) -> usize {
+        frame_length(LONGEST) + WRAP_LENGTH
+    }
+
     /// Bytes of padding behind the data.
-    pub(crate) const fn padding_length(&self) -> usize {
-        if self.dce_style { 0 } else { PADDING.len() }
+    pub(crate) const fn padding_length(&self, layout: Layout) -> usize {
+        if self.counts_token_alone(layout) {
+            0
+        } else {
+            PADDING.len()
+        }
+    }
+
+    /// DCE style: the framing counts the token without its data, which is not padded.
+    const fn counts_token_alone(&self, layout: Layout) -> bool {
+        self.dce_style && matches!(layout, Layout::Parts)
     }
 
     /// Wraps `payload` in place; the value is the token's length.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one message")]
     pub(crate) fn wrap(
         &self,
+        layout: Layout,
         sequence: u64,
         seal: bool,
         payload: &mut dyn Scatter,
@@ -94,14 +120,14 @@ impl Rfc4757 {
         padding: &mut [u8],
         random: &dyn RandomSource,
     ) -> Result<usize, MessageError> {
-        let inside = if self.dce_style {
+        let inside = if self.counts_token_alone(layout) {
             WRAP_LENGTH
         } else {
             WRAP_LENGTH + sealed_length(payload) + PADDING.len()
         };
         let framing = frame_length(inside);
         let token = prefix(token, framing + WRAP_LENGTH)?;
-        let padding = prefix(padding, self.padding_length())?;
+        let padding = prefix(padding, self.padding_length(layout))?;
         let (frame, fields) = token.split_at_mut(framing);
         write_frame(frame, inside);
         let (head, rest) = fields.split_at_mut(HEADER_LENGTH);
@@ -129,11 +155,12 @@ impl Rfc4757 {
     /// the last byte of the data. The value is how many bytes at the end of the data are padding.
     pub(crate) fn open(
         &self,
+        layout: Layout,
         token: &mut [u8],
         payload: &mut dyn Scatter,
         padding: &mut [u8],
     ) -> Result<(Opened, usize), MessageError> {
-        let behind = if self.dce_style {
+        let behind = if self.counts_token_alone(layout) {
             0
         } else {
             sealed_length(payload) + padding.len()
@@ -162,17 +189,18 @@ impl Rfc4757 {
             wipe(payload);
             return Err(MessageError::IntegrityCheckFailed);
         }
-        let inside = self.check_padding(payload, padding)?;
+        let inside = self.check_padding(layout, payload, padding)?;
         Ok((Opened { sealed, sequence }, inside))
     }
 
     /// Bytes of padding at the end of the data, once the checksum held.
     fn check_padding(
         &self,
+        layout: Layout,
         payload: &mut dyn Scatter,
         padding: &[u8],
     ) -> Result<usize, MessageError> {
-        if self.dce_style {
+        if self.counts_token_alone(layout) {
             return Ok(0);
         }
         let (last, inside) = match padding.last() {
@@ -198,7 +226,7 @@ impl Rfc4757 {
             return Err(wrong_length(total, start));
         }
         let (fields, data) = token.split_at_mut(start);
-        let (opened, padding) = self.open(fields, &mut Whole(data), &mut [])?;
+        let (opened, padding) = self.open(Layout::Stream, fields, &mut Whole(data), &mut [])?;
         Ok((start..total - padding, opened))
     }
 

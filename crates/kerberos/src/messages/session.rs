@@ -7,7 +7,7 @@ use trihound_crypto::{Enctype, Key, Scatter};
 use trihound_sansio::RandomSource;
 
 use super::rfc4121::Rfc4121;
-use super::rfc4757::Rfc4757;
+use super::rfc4757::{Layout, Rfc4757};
 use super::sequence::{Detection, Width, Window};
 use crate::error::{MessageError, SequenceError};
 
@@ -153,7 +153,25 @@ impl MessageSession {
     pub const fn padding_length(&self) -> usize {
         match &self.mechanism {
             Mechanism::Rfc4121(_) => 0,
-            Mechanism::Rfc4757(rc4) => rc4.padding_length(),
+            Mechanism::Rfc4757(rc4) => rc4.padding_length(Layout::Parts),
+        }
+    }
+
+    /// The most bytes that a message of [`Self::wrap_stream`] has before its data.
+    #[must_use]
+    pub const fn stream_header_length(&self) -> usize {
+        match &self.mechanism {
+            Mechanism::Rfc4121(aes) => aes.stream_seal_length(),
+            Mechanism::Rfc4757(rc4) => rc4.stream_wrap_length(),
+        }
+    }
+
+    /// The bytes that a message of [`Self::wrap_stream`] has behind its data.
+    #[must_use]
+    pub const fn stream_trailer_length(&self) -> usize {
+        match &self.mechanism {
+            Mechanism::Rfc4121(_) => 0,
+            Mechanism::Rfc4757(rc4) => rc4.padding_length(Layout::Stream),
         }
     }
 
@@ -180,8 +198,56 @@ impl MessageSession {
                 padding: 0,
             },
             Mechanism::Rfc4757(rc4) => Wrapped {
-                token: rc4.wrap(self.send, seal, payload, token, padding, random)?,
-                padding: rc4.padding_length(),
+                token: rc4.wrap(
+                    Layout::Parts,
+                    self.send,
+                    seal,
+                    payload,
+                    token,
+                    padding,
+                    random,
+                )?,
+                padding: rc4.padding_length(Layout::Parts),
+            },
+        };
+        self.sent();
+        Ok(wrapped)
+    }
+
+    /// As [`Self::wrap`], but `header`, data and `trailer` in a row are one token of `GSS_Wrap`, which
+    /// in DCE style those of [`Self::wrap`] are not. [`Self::unwrap_stream`] opens it.
+    ///
+    /// # Errors
+    ///
+    /// [`MessageError::BufferTooSmall`]; the session is as it was then.
+    pub fn wrap_stream(
+        &mut self,
+        seal: bool,
+        payload: &mut dyn Scatter,
+        header: &mut [u8],
+        trailer: &mut [u8],
+    ) -> Result<Wrapped, MessageError> {
+        let random = &*self.random;
+        let wrapped = match &self.mechanism {
+            Mechanism::Rfc4121(aes) => Wrapped {
+                token: if seal {
+                    aes.seal_stream(self.send, payload, header, random)?
+                } else {
+                    aes.sign(self.send, payload, header)?
+                },
+                padding: 0,
+            },
+            Mechanism::Rfc4757(rc4) => Wrapped {
+                token: rc4.wrap(
+                    Layout::Stream,
+                    self.send,
+                    seal,
+                    payload,
+                    header,
+                    trailer,
+                    random,
+                )?,
+                padding: rc4.padding_length(Layout::Stream),
             },
         };
         self.sent();
@@ -201,7 +267,7 @@ impl MessageSession {
     ) -> Result<Unwrapped, MessageError> {
         let (opened, padding) = match &self.mechanism {
             Mechanism::Rfc4121(aes) => (aes.open(token, payload)?, 0),
-            Mechanism::Rfc4757(rc4) => rc4.open(token, payload, padding)?,
+            Mechanism::Rfc4757(rc4) => rc4.open(Layout::Parts, token, payload, padding)?,
         };
         Ok(Unwrapped {
             sealed: opened.sealed,

@@ -1,6 +1,21 @@
 //! Integration tests of the Kerberos package.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::field_reassign_with_default,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod attacks;
+mod buffers;
+mod credentials;
+mod handshake;
 mod messages;
 mod rc4;
 mod support;
+mod surface;
 mod vectors;
+mod world;
