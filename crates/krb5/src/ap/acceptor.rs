@@ -382,6 +382,9 @@ impl AcceptedApReq {
     }
 
     /// RFC 4537 3: a key of a type from the client's list; the list is in the client's order.
+    ///
+    /// MS-KILE 3.1.1.2: with RC4 the acceptor's sub-key is the same as the initiator's, since RFC 1964 knows
+    /// the latter only (MIT krb5 goes on using it).
     fn choose_subkey(&self, environment: &Environment) -> Result<Arc<Key>, Error> {
         let policy = &environment.config.permitted_enctypes;
         let enctype = self
@@ -391,6 +394,10 @@ impl AcceptedApReq {
             .copied()
             .find(|enctype| policy.permits(*enctype))
             .unwrap_or_else(|| self.session_key.enctype());
+        let offered = self.initiator_subkey.as_ref().unwrap_or(&self.session_key);
+        if enctype == Enctype::RC4_HMAC && offered.enctype() == enctype {
+            return Ok(Arc::clone(offered));
+        }
         Key::generate(enctype, policy, &*environment.random)
             .map(Arc::new)
             .map_err(Error::crypto("making of a sub-key"))
