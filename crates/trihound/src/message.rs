@@ -1,12 +1,12 @@
 use trihound_sspi::{
     BufferType, ContextAttribute, ContextAttributeValue, ContextRef, CtxtHandle, Error,
     Established, OwnedCtxtHandle, SECQOP_WRAP_NO_ENCRYPT, SecBuffer, SecBufferDesc,
-    SecPkgContextSizes, SecurityFunctionTable, SecurityStatus,
+    SecPkgContextSizes, SecPkgContextStreamSizes, SecurityFunctionTable, SecurityStatus,
 };
 
 /// An established context whose messages are plain byte strings.
 ///
-/// Each protected message is one string: token, data and padding in a row, which is what
+/// Each protected message is one string: header, data and trailer in a row, which is what
 /// `gss_wrap` makes and `gss_unwrap` takes. A program that wants to spare the copies uses buffers and
 /// the function table ([`Self::context`]).
 #[derive(Debug)]
@@ -15,6 +15,7 @@ pub struct SecurityContext {
     context: ContextRef,
     established: Established,
     sizes: SecPkgContextSizes,
+    stream_sizes: SecPkgContextStreamSizes,
 }
 
 /// What a protected message said.
@@ -36,21 +37,18 @@ impl SecurityContext {
         let context = table.context(handle.handle())?;
         let sizes = match context.query_context_attributes(ContextAttribute::Sizes)? {
             ContextAttributeValue::Sizes(sizes) => sizes,
-            other => {
-                return Err(Error::new(
-                    SecurityStatus::SEC_E_INTERNAL_ERROR,
-                    format!(
-                        "asked for its sizes, the package answered {:?}",
-                        other.attribute()
-                    ),
-                ));
-            }
+            other => return Err(other_answer(&other)),
+        };
+        let stream_sizes = match context.query_context_attributes(ContextAttribute::StreamSizes)? {
+            ContextAttributeValue::StreamSizes(sizes) => sizes,
+            other => return Err(other_answer(&other)),
         };
         Ok(Self {
             handle,
             context,
             established,
             sizes,
+            stream_sizes,
         })
     }
 
@@ -87,9 +85,7 @@ impl SecurityContext {
     ///
     /// Those of EncryptMessage: no confidentiality was negotiated, the context has expired.
     pub fn encrypt(&self, data: &[u8]) -> Result<Vec<u8>, Error> {
-        let (mut message, data) = self.protect(data, 0)?;
-        message.extend_from_slice(&data);
-        Ok(message)
+        self.protect_whole(data, 0)
     }
 
     /// Signs a message that stays readable, both in one string.
@@ -98,8 +94,28 @@ impl SecurityContext {
     ///
     /// Those of EncryptMessage: no integrity was negotiated, the context has expired.
     pub fn sign(&self, data: &[u8]) -> Result<Vec<u8>, Error> {
-        let (mut message, data) = self.protect(data, SECQOP_WRAP_NO_ENCRYPT)?;
+        self.protect_whole(data, SECQOP_WRAP_NO_ENCRYPT)
+    }
+
+    /// One EncryptMessage in one piece: header, data and trailer, whatever the context's style.
+    fn protect_whole(&self, data: &[u8], quality_of_protection: u32) -> Result<Vec<u8>, Error> {
+        let mut message = vec![0; self.stream_sizes.header as usize];
+        let mut data = data.to_vec();
+        let mut trailer = vec![0; self.stream_sizes.trailer as usize];
+        let mut buffers = [
+            SecBuffer::new(BufferType::STREAM_HEADER, &mut message),
+            SecBuffer::data(&mut data),
+            SecBuffer::new(BufferType::STREAM_TRAILER, &mut trailer),
+        ];
+        self.context.encrypt_message(
+            quality_of_protection,
+            &mut SecBufferDesc::new(&mut buffers),
+            0,
+        )?;
+        let [header_length, _, trailer_length] = buffers.each_ref().map(SecBuffer::len);
+        message.truncate(header_length);
         message.extend_from_slice(&data);
+        message.extend_from_slice(trailer.get(..trailer_length).unwrap_or_default());
         Ok(message)
     }
 
@@ -184,4 +200,14 @@ impl SecurityContext {
             .verify_signature(&mut SecBufferDesc::new(&mut buffers), 0)
             .map(|_| ())
     }
+}
+
+fn other_answer(value: &ContextAttributeValue) -> Error {
+    Error::new(
+        SecurityStatus::SEC_E_INTERNAL_ERROR,
+        format!(
+            "asked for its sizes, the package answered {:?}",
+            value.attribute()
+        ),
+    )
 }
