@@ -225,7 +225,7 @@ mod tests {
                 "realm = \"R\"\n[[principal]]\npassword = \"x\"",
                 "[[principal]]",
             ),
-            ("realm = \"R\"\nenctypes = [\"rc4-hmac\"]", "rc4-hmac"),
+            ("realm = \"R\"\nenctypes = [\"rc4-hmac\"]", "RFC 8429"),
         ] {
             let failure = build(&settings(text), None).unwrap_err().to_string();
             assert!(failure.contains(part), "{text}: {failure}");
