@@ -1,8 +1,26 @@
-//! One binary, fuzz targets by name: `TRIHOUND_FUZZ_TARGET=name trihound-fuzz [libFuzzer flags] CORPUS`.
+//! The libFuzzer binary: `TRIHOUND_FUZZ_TARGET=name fuzz [libFuzzer flags] CORPUS`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
+use std::sync::OnceLock;
 
-fuzz_target!(|data: &[u8]| {
-    if data.len() > 3 && data[0] == b'x' && data[1] == b'y' && data[2] == b'z' { panic!("found"); }
-});
+use trihound_fuzz::{Target, chosen};
+
+static TARGET: OnceLock<Target> = OnceLock::new();
+
+libfuzzer_sys::fuzz_target!(
+    init: {
+        let name = std::env::var("TRIHOUND_FUZZ_TARGET").unwrap_or_default();
+        match chosen(&name) {
+            Ok(target) => drop(TARGET.set(target)),
+            Err(text) => {
+                eprintln!("TRIHOUND_FUZZ_TARGET: {text}");
+                std::process::exit(2);
+            }
+        }
+    },
+    |data: &[u8]| {
+        if let Some(target) = TARGET.get() {
+            (target.run)(data);
+        }
+    }
+);

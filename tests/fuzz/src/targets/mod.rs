@@ -1,0 +1,15 @@
+pub mod acceptor;
+pub mod as_exchange;
+pub mod asn1;
+pub mod ccache;
+pub mod conf;
+pub mod differential;
+pub mod gss;
+pub mod initiator;
+pub mod kdc;
+pub mod keytab;
+pub mod krb_cred;
+pub mod messages;
+pub mod names;
+pub mod tgs_exchange;
+pub mod tokens;
