@@ -50,7 +50,7 @@ if [ "$1" = --merge ]; then
 fi
 
 case $1 in
-  --smoke) seconds=6 targets=("${lengths[@]% *}") ;;
+  --smoke) seconds=5 targets=("${lengths[@]% *}") ;;
   *[!0-9]* | '') usage ;;
   *)
     targets=("${@:2}")

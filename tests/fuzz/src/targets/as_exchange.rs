@@ -17,8 +17,8 @@ const MAX_ITERATIONS: u32 = 64;
 pub(super) struct Kdc<'w, 'i> {
     pub(super) world: &'w World,
     pub(super) input: Input<'i>,
-    /// The key of the replies' encrypted parts.
-    pub(super) reseal: fn(&World, &[u8], &mut Input<'i>) -> Option<Vec<u8>>,
+    /// Changes the encrypted part of the reply to a request and seals it again.
+    pub(super) reseal: fn(&World, &[u8], &[u8], &mut Input<'i>) -> Option<Vec<u8>>,
     /// Whether an encrypted part was changed and sealed again.
     pub(super) resealed: bool,
     /// Whether a reply of an input's own could cost too much to look at.
@@ -41,7 +41,7 @@ impl Transport for Kdc<'_, '_> {
             1 | 2 => mutate(&real, &mut self.input),
             3 => {
                 self.resealed = true;
-                let sealed = (self.reseal)(self.world, &real, &mut self.input);
+                let sealed = (self.reseal)(self.world, &request.message, &real, &mut self.input);
                 sealed.unwrap_or_else(|| mutate(&real, &mut self.input))
             }
             _ => match self.input.byte() {
@@ -81,7 +81,7 @@ fn is_cheap(reply: &[u8]) -> bool {
         })
 }
 
-fn reseal<'i>(world: &World, real: &[u8], input: &mut Input<'i>) -> Option<Vec<u8>> {
+fn reseal<'i>(world: &World, _: &[u8], real: &[u8], input: &mut Input<'i>) -> Option<Vec<u8>> {
     let mut reply = AsRep::from_der(real).ok()?;
     let key = world.key_of(CLIENT);
     let sealed = world.reseal(&reply.enc_part, &key, KeyUsage::AS_REP_ENC_PART, input)?;

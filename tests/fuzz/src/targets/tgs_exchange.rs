@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use trihound_asn1::{Message, TgsRep};
-use trihound_crypto::KeyUsage;
+use trihound_asn1::{ApReq, Authenticator, Message, TgsRep, TgsReq, pa_type};
+use trihound_crypto::{Enctype, Key, KeyUsage};
 use trihound_krb5::{TgsExchange, TgsOperation, TgsRequest};
 use trihound_sansio::drive;
 
@@ -12,13 +12,32 @@ use crate::input::Input;
 use crate::mutate::mutate;
 use crate::world::{SERVICE, World, lax_policy, principal};
 
-/// Seals under the authenticator's sub-key where that is what the KDC used; the input cannot know
-/// that key, so the reply is changed within only when the session key opens it.
-fn reseal<'i>(world: &World, real: &[u8], input: &mut Input<'i>) -> Option<Vec<u8>> {
+/// The reply's key is the sub-key in the authenticator of the request, which the ticket-granting
+/// ticket's session key opens.
+fn reseal<'i>(
+    world: &World,
+    request: &[u8],
+    real: &[u8],
+    input: &mut Input<'i>,
+) -> Option<Vec<u8>> {
+    let padata = TgsReq::from_der(request).ok()?.0.padata?;
+    let ap_req = padata
+        .iter()
+        .find(|element| element.padata_type == pa_type::PA_TGS_REQ)?;
+    let ap_req = ApReq::from_der(&ap_req.padata_value).ok()?;
+    let session_key = world.tgt.session_key.key(&lax_policy()).ok()?;
+    let plain = session_key
+        .decrypt(KeyUsage::TGS_REQ_AUTH, &ap_req.authenticator.cipher)
+        .ok()?;
+    let subkey = Authenticator::from_der(plain.expose()).ok()?.subkey?;
+    let key = Key::new(
+        Enctype(subkey.keytype),
+        subkey.keyvalue.expose(),
+        &lax_policy(),
+    );
     let mut reply = TgsRep::from_der(real).ok()?;
-    let key = world.tgt.session_key.key(&lax_policy()).ok()?;
-    let usage = KeyUsage::TGS_REP_ENC_PART_SESSKEY;
-    let sealed = world.reseal(&reply.enc_part, &key, usage, input)?;
+    let usage = KeyUsage::TGS_REP_ENC_PART_SUBKEY;
+    let sealed = world.reseal(&reply.enc_part, &key.ok()?, usage, input)?;
     reply.0.enc_part = sealed.0;
     Some(mutate(&reply.to_der().ok()?, input))
 }
