@@ -1,5 +1,6 @@
 //! The AS exchange against a KDC that alters one thing at a time.
 
+mod keys;
 mod preauth;
 mod reply;
 

@@ -1,5 +1,6 @@
 //! The TGS exchange against KDCs that alter one thing at a time.
 
+mod of_service;
 mod walk;
 
 use std::sync::Arc;
