@@ -1,0 +1,158 @@
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process::run_to_end;
+use crate::{Failure, Finished};
+
+/// Set to 1, it lets a run go without the real peers; everything that needs them is then left out, loudly.
+pub const NO_PEERS: &str = "TRIHOUND_NO_PEERS";
+
+/// MIT's programs that the tests run or that the realm's script runs.
+const TOOLS: [(&str, &str); 8] = [
+    ("krb5kdc", "krb5-kdc"),
+    ("kdb5_util", "krb5-kdc"),
+    ("kadmin.local", "krb5-admin-server"),
+    ("kinit", "krb5-user"),
+    ("klist", "krb5-user"),
+    ("kvno", "krb5-user"),
+    ("kdestroy", "krb5-user"),
+    ("bash", "bash"),
+];
+
+/// The programs that play against each other.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    /// The `trihound` program.
+    pub program: PathBuf,
+    /// The peer on MIT's libgssapi.
+    pub c_peer: PathBuf,
+    /// `fixtures/mit-kdc/kdc.sh`.
+    pub kdc_script: PathBuf,
+}
+
+/// Finds the peers, and builds what is built from this repository. `None` only if the caller set
+/// [`NO_PEERS`].
+///
+/// `TRIHOUND_PROGRAM`, `TRIHOUND_C_PEER` and `TRIHOUND_KDC_SCRIPT` name what is there already.
+///
+/// # Errors
+///
+/// What is missing, and the packages that have it.
+pub fn find() -> Result<Option<Peers>, Failure> {
+    if env::var(NO_PEERS).is_ok_and(|value| value == "1") {
+        return Ok(None);
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut missing: Vec<&str> = TOOLS
+        .iter()
+        .filter(|(tool, _)| !is_installed(tool))
+        .map(|(_, package)| *package)
+        .collect();
+    let c_peer = match env::var_os("TRIHOUND_C_PEER") {
+        Some(path) => PathBuf::from(path),
+        None if is_installed("cc") => build_c_peer(&root)?,
+        None => {
+            missing.extend(["gcc", "libkrb5-dev"]);
+            PathBuf::new()
+        }
+    };
+    missing.dedup();
+    if !missing.is_empty() {
+        return Err(Failure::new(format!(
+            "real peers are absent: install the packages {} (Debian's names), or set {NO_PEERS}=1 to go without \
+             the tests that need them",
+            missing.join(" ")
+        )));
+    }
+    let kdc_script = env::var_os("TRIHOUND_KDC_SCRIPT")
+        .map_or_else(|| root.join("fixtures/mit-kdc/kdc.sh"), PathBuf::from);
+    let program = match env::var_os("TRIHOUND_PROGRAM") {
+        Some(path) => PathBuf::from(path),
+        None => build_program(&root)?,
+    };
+    for path in [&program, &c_peer, &kdc_script] {
+        if !path.exists() {
+            return Err(Failure::new(format!("{} is not there", path.display())));
+        }
+    }
+    Ok(Some(Peers {
+        program,
+        c_peer,
+        kdc_script,
+    }))
+}
+
+fn is_installed(tool: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    env::split_paths(&path)
+        .chain(system)
+        .any(|folder| folder.join(tool).is_file())
+}
+
+/// The folder of the profile that this program was built with, such as `target/debug`.
+fn profile_folder() -> Result<PathBuf, Failure> {
+    let own = env::current_exe()?;
+    own.ancestors()
+        .skip(1)
+        .find(|folder| !folder.ends_with("deps"))
+        .map(Path::to_path_buf)
+        .ok_or_else(|| Failure::new(format!("{} lies in no folder", own.display())))
+}
+
+fn build_program(root: &Path) -> Result<PathBuf, Failure> {
+    let folder = profile_folder()?;
+    let target = folder.parent().unwrap_or(&folder);
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(root)
+        .args(["build", "-q", "-p", "trihound-cli", "--target-dir"])
+        .arg(target);
+    if folder.ends_with("release") {
+        command.arg("--release");
+    }
+    // Not run_to_end: a build may take longer than any peer.
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(Failure::new(format!(
+            "the trihound program does not build: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )));
+    }
+    Ok(folder.join("trihound"))
+}
+
+/// Built again only if a source is newer; moved into place whole, since another run may be using the old one.
+fn build_c_peer(root: &Path) -> Result<PathBuf, Failure> {
+    let sources = root.join("tests/interop/c");
+    let folder = profile_folder()?.join("../peers");
+    fs::create_dir_all(&folder)?;
+    let peer = folder.join("peer");
+    let newest = [sources.join("peer.c"), sources.join("frames.h")]
+        .iter()
+        .map(|source| fs::metadata(source)?.modified())
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .max();
+    if fs::metadata(&peer).and_then(|file| file.modified()).ok() > newest {
+        return Ok(peer);
+    }
+    let own = folder.join(format!("peer.{}", std::process::id()));
+    let mut command = Command::new("cc");
+    command
+        .args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-o"])
+        .arg(&own)
+        .arg(sources.join("peer.c"))
+        .arg("-lgssapi_krb5");
+    let built: Finished = run_to_end(command, "")?;
+    if !built.success() {
+        return Err(Failure::new(format!(
+            "the C peer does not build; it needs the package libkrb5-dev. {built}"
+        )));
+    }
+    fs::rename(&own, &peer)?;
+    Ok(peer)
+}
