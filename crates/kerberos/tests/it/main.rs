@@ -10,6 +10,7 @@
 )]
 
 mod attacks;
+mod attributes;
 mod buffers;
 mod credentials;
 mod handshake;
