@@ -1,6 +1,7 @@
 //! The message functions of SSPI on a live pair of contexts, with buffers of any shape.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use trihound_crypto::Enctype;
 use trihound_sspi::{
@@ -22,6 +23,17 @@ struct Pair {
 
 thread_local! {
     static PAIRS: RefCell<Vec<Pair>> = const { RefCell::new(Vec::new()) };
+    /// What was ever protected. libFuzzer splices what it sees compared, so that a true token of
+    /// another input may come.
+    static SENT: RefCell<HashSet<Vec<u8>>> = RefCell::default();
+}
+
+fn is_sent(message: &[u8]) -> bool {
+    SENT.with_borrow(|sent| sent.contains(message))
+}
+
+fn remember(message: &[u8]) {
+    SENT.with_borrow_mut(|sent| sent.insert(message.to_vec()));
 }
 
 fn establish(world: &World, dce_style: bool) -> Pair {
@@ -118,6 +130,7 @@ const NO_ENCRYPT: u32 = 0x8000_0001;
 
 fn usual(pair: &Pair, from: &ContextRef, to: &ContextRef, sign: bool, input: &mut Input<'_>) {
     let message = input.chunk();
+    remember(message);
     let quality = if sign { NO_ENCRYPT } else { 0 };
     let (mut token, mut data, mut padding) = ([0; 128], message.to_vec(), [0; 16]);
     let mut buffers = [
@@ -143,14 +156,14 @@ fn usual(pair: &Pair, from: &ContextRef, to: &ContextRef, sign: bool, input: &mu
             .decrypt_message(&mut SecBufferDesc::new(&mut buffers), 0)
             .is_ok()
         {
-            assert_eq!(buffers[1].bytes(), message, "another plaintext");
+            assert!(is_sent(buffers[1].bytes()), "another plaintext");
         }
     } else {
         let mut token = mutate(&parts[0], input);
         let mut data = mutate(&parts[1], input);
         let mut padding = mutate(&parts[2], input);
         if decrypt(to, &mut token, &mut data, &mut padding) {
-            assert_eq!(data, message, "another plaintext");
+            assert!(is_sent(&data), "another plaintext");
         }
     }
     let (mut token, mut data, mut padding) = (parts[0].clone(), parts[1].clone(), parts[2].clone());
@@ -173,6 +186,7 @@ fn decrypt(to: &ContextRef, token: &mut [u8], data: &mut [u8], padding: &mut [u8
 
 fn signature(from: &ContextRef, to: &ContextRef, input: &mut Input<'_>) {
     let mut message = input.chunk().to_vec();
+    remember(&message);
     let mut token = [0; 64];
     let mut buffers = [SecBuffer::data(&mut message), SecBuffer::token(&mut token)];
     from.make_signature(0, &mut SecBufferDesc::new(&mut buffers), 0)
@@ -184,7 +198,7 @@ fn signature(from: &ContextRef, to: &ContextRef, input: &mut Input<'_>) {
     let mut buffers = [SecBuffer::data(&mut other), SecBuffer::token(&mut changed)];
     let verified = to.verify_signature(&mut SecBufferDesc::new(&mut buffers), 0);
     if verified.is_ok() {
-        assert_eq!(other, message, "a signature of another message");
+        assert!(is_sent(&other), "a signature of another message");
     }
 }
 
@@ -213,6 +227,6 @@ fn any_shape(to: &ContextRef, input: &mut Input<'_>) {
     } else {
         to.decrypt_message(&mut description, 0)
     };
-    // The keys are drawn within this process, so no input can hold a token of theirs.
-    assert!(taken.is_err(), "a token out of nothing");
+    let is_any_sent = || buffers.iter().any(|buffer| is_sent(buffer.bytes()));
+    assert!(taken.is_err() || is_any_sent(), "a token out of nothing");
 }

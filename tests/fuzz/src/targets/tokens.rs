@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use trihound_crypto::{Enctype, Key};
+use trihound_crypto::{Enctype, Key, sha256};
 use trihound_crypto::{Scatter, Segment};
 use trihound_kerberos::tokens::{self, Direction};
 use trihound_kerberos::{MessageSession, SessionParameters};
@@ -11,14 +11,17 @@ use crate::input::Input;
 use crate::mutate::mutate;
 use crate::world::{ENCTYPES, Seeded, lax_policy};
 
-fn key(enctype: Enctype) -> Key {
+/// A key of this input alone: libFuzzer splices what it sees compared, and a true token of another
+/// input would open to that one's message.
+fn key(enctype: Enctype, data: &[u8]) -> Key {
     let length = enctype.profile().expect("a known enctype").key_length;
-    Key::new(enctype, &vec![0x42; length], &lax_policy()).expect("a key of the right length")
+    let bytes = [sha256(&[data, &[0]]), sha256(&[data, &[1]])].concat();
+    Key::new(enctype, &bytes[..length], &lax_policy()).expect("a key of the right length")
 }
 
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let key = key(ENCTYPES[usize::from(input.byte()) % ENCTYPES.len()]);
+    let key = key(ENCTYPES[usize::from(input.byte()) % ENCTYPES.len()], data);
     let choices = input.byte();
     let direction = Direction {
         from_acceptor: choices & 1 != 0,
