@@ -174,7 +174,8 @@ fn keytab(arguments: &Arguments) -> Result<String, Failure> {
     } else {
         "Principal\n---- "
     });
-    text.push_str(&"-".repeat(54));
+    // Up to column 79.
+    text.push_str(&"-".repeat(if arguments.times { 54 } else { 74 }));
     text.push('\n');
     for entry in keytab.entries() {
         text.push_str(&entry_line(arguments, entry));

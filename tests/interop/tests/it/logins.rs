@@ -85,7 +85,7 @@ fn every_kind_of_user_logs_in() {
 fn refused_users_are_told_why() {
     let Some(world) = World::new() else { return };
     for (user, password, texts) in [
-        ("alice", "wrong", &["assword", "PREAUTH_FAILED"][..]),
+        ("alice", "Wonder-Land-8", &["assword", "PREAUTH_FAILED"][..]),
         ("nobody", "x", &["nobody"]),
         ("user-locked", "secret-locked", &["REVOKED", "revoked"]),
         ("user-expired", "secret-expired", &["NAME_EXP", "expired"]),

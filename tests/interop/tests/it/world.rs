@@ -141,10 +141,24 @@ pub(crate) fn refused(finished: &Finished, texts: &[&str]) {
     );
 }
 
-/// The lines without blanks at either end, as a set, empty ones left out.
+/// The lines that say something, as a set. Blanks, rules and the year's century are left out: MIT's
+/// tools have them as the terminal's width and the locale want.
 pub(crate) fn lines(text: &str) -> BTreeSet<String> {
     text.lines()
-        .map(|line| line.trim().to_owned())
-        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let words: Vec<String> = line.split_whitespace().map(short_year).collect();
+            words.join(" ")
+        })
+        .filter(|line| line.contains(|letter| letter != '-' && letter != ' '))
         .collect()
+}
+
+/// MM/DD/YYYY as MM/DD/YY.
+fn short_year(word: &str) -> String {
+    match word.split('/').collect::<Vec<_>>()[..] {
+        [month, day, year] if year.len() == 4 && year.parse::<u16>().is_ok() => {
+            format!("{month}/{day}/{}", &year[2..])
+        }
+        _ => word.to_owned(),
+    }
 }
