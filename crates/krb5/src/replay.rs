@@ -59,30 +59,32 @@ impl ReplayEntry {
     /// From an authenticator that was found to be within `skew` of `now`.
     ///
     /// `ctime` has the microseconds of `cusec`; `authenticator_cipher` is the cipher text of the
-    /// whole authenticator. The hash is SHA-256 over all of them and both names, each behind its
-    /// length, so that no two different authenticators meet (conformance row 11).
+    /// whole authenticator. The hash is SHA-256 over all of them and the client's name, each behind
+    /// its length, so that no two different authenticators meet (conformance row 11).
+    ///
+    /// The server is not in it. Its name stands in the clear part of the ticket only, and where one
+    /// account has several names with one key, as in Active Directory, a changed name would make an
+    /// old authenticator look new. The cipher text tells servers apart by itself: it is under the
+    /// session key, which no other ticket has.
     ///
     /// It is kept for twice `skew` from `now`: an authenticator may be from up to `skew` ahead, and
     /// is good for `skew` from then on.
     #[must_use]
     pub fn new(
-        server: &Principal,
         client: &Principal,
         ctime: Timestamp,
         authenticator_cipher: &[u8],
         now: Timestamp,
         skew: Duration,
     ) -> Self {
-        let mut names = Vec::new();
-        for principal in [server, client] {
-            append(&mut names, principal.realm.as_bytes());
-            names.extend_from_slice(&length(principal.components().count()));
-            for component in principal.components() {
-                append(&mut names, component);
-            }
+        let mut name = Vec::new();
+        append(&mut name, client.realm.as_bytes());
+        name.extend_from_slice(&length(client.components().count()));
+        for component in client.components() {
+            append(&mut name, component);
         }
         let hash = sha256(&[
-            &names,
+            &name,
             &ctime.total_microseconds().to_be_bytes(),
             &length(authenticator_cipher.len()),
             authenticator_cipher,

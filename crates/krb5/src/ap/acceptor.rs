@@ -176,7 +176,6 @@ pub fn accept_ap_req(
         &session_key,
     )?;
     let entry = ReplayEntry::new(
-        &server,
         &client,
         moment(authenticator.ctime, authenticator.cusec),
         &message.authenticator.cipher,

@@ -117,6 +117,38 @@ fn row_11_an_authenticator_is_good_once() {
     pair.accept(&pair.send(&pair.request()).message).unwrap();
 }
 
+/// Conformance row 11: where one key has several names, the name in the clear part of the ticket
+/// can be changed on the way; that makes no new authenticator.
+#[test]
+fn row_11_a_replay_under_another_name_of_the_same_key_is_a_replay() {
+    let mut pair = Pair::new();
+    let alias = Principal::service("cifs", "web.example", REALM);
+    pair.keytab.push(KeytabEntry::new(
+        alias.clone(),
+        2,
+        Timestamp::from_seconds(0),
+        KeyMaterial::new(AES256, key(2, AES256).expose().into()),
+    ));
+    let message = pair.send(&pair.request()).message;
+    pair.accept(&message).unwrap();
+    let sent = ApReq::from_der(&message).unwrap();
+    let mut ticket = sent.ticket.decode().unwrap();
+    ticket.sname = alias.name.clone();
+    let renamed = ApReq::new(
+        sent.ap_options,
+        Raw::new(&ticket).unwrap(),
+        sent.authenticator.clone(),
+    );
+    let renamed = renamed.to_der().unwrap();
+    for (message, who) in [(&renamed, None), (&message, Some(&alias))] {
+        assert!(matches!(
+            pair.accept_as(message, who),
+            Err(Error::Replay(ReplayError::ReplayedAuthenticator { .. }))
+        ));
+    }
+    assert_eq!(pair.replay_cache.len(), 1);
+}
+
 /// Conformance row 11: a full cache refuses, and what does not hold takes no place in it.
 #[test]
 fn row_11_a_full_cache_refuses_and_bad_messages_do_not_fill_it() {
