@@ -314,7 +314,10 @@ fn push_between_x500(
     } else {
         (to, from)
     };
-    if !long.starts_with(short) {
+    let is_branch = long
+        .strip_prefix(short)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
+    if !is_branch {
         return Err("it leaves out realms between two X.500 names of different branches");
     }
     let mut between: Vec<Vec<u8>> = Vec::new();

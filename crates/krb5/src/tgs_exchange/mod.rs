@@ -169,16 +169,6 @@ impl TgsExchange {
 
 fn check_request(request: &TgsRequest, environment: &Environment) -> Result<(), Error> {
     let tgt = &request.tgt;
-    let keeps_server = matches!(
-        request.operation,
-        TgsOperation::Renew | TgsOperation::Validate
-    );
-    if !keeps_server && !tgt.server.is_krbtgt() {
-        return Err(ApiMisuse::NotATicketGrantingTicket {
-            server: tgt.server.to_string(),
-        }
-        .into());
-    }
     let is_renewable = tgt.flags.contains(TicketFlags::RENEWABLE);
     if request.operation == TgsOperation::Renew && !is_renewable {
         return Err(CredentialFailure::NotRenewable {

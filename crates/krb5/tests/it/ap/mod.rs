@@ -1,7 +1,9 @@
 //! The AP exchange, both sides, with one thing altered at a time.
 
 mod data;
+mod exact;
 mod keys;
+mod paths;
 mod reply;
 mod ticket;
 

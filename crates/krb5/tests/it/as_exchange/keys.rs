@@ -148,3 +148,72 @@ fn an_enctype_that_no_key_has_is_told_with_those_that_there_are() {
     assert_eq!(permitted, AES256.to_string());
     assert_eq!(available, AES128.to_string());
 }
+
+/// Conformance row 70: the one retry after KRB_AP_ERR_SKEW is a round like the others.
+#[test]
+fn row_70_the_retry_with_a_corrected_clock_counts_as_a_round() {
+    let world = World::new();
+    let kdc = Kdc::new(&world);
+    let mut count = 0;
+    let (result, requests) = run(
+        AsExchange::begin(password_login(), &world.environment),
+        |_| {
+            count += 1;
+            match count {
+                2 => kdc.error(error_code::KRB_AP_ERR_SKEW, None),
+                _ => kdc.preauth_required(),
+            }
+        },
+    );
+    assert_eq!(
+        kdc_fault(result),
+        KdcMisbehaved::TooManyPreauthRounds { limit: 6 }
+    );
+    assert_eq!(requests.len(), 7);
+}
+
+#[test]
+fn a_client_has_a_name() {
+    let world = World::new();
+    let none: [&str; 0] = [];
+    let nameless = AsRequest::new(
+        Principal::new(REALM, name_type::NT_PRINCIPAL, none),
+        ClientSecret::Password(SecretString::from(PASSWORD)),
+    );
+    assert!(matches!(
+        AsExchange::begin(nameless, &world.environment),
+        Err(Error::ApiMisuse(ApiMisuse::EmptyName("name of the client")))
+    ));
+}
+
+#[test]
+fn a_kdcs_refusal_comes_with_the_next_step() {
+    for (code, word) in [
+        (error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN, "service name"),
+        (error_code::KDC_ERR_NAME_EXP, "has expired"),
+        (error_code::KDC_ERR_NEVER_VALID, "would end before"),
+        (error_code::KDC_ERR_POLICY, "forbids"),
+        (error_code::KDC_ERR_BADOPTION, "ask for less"),
+        (error_code::KDC_ERR_CANNOT_POSTDATE, "starts now"),
+        (error_code::KDC_ERR_WRONG_REALM, "another realm"),
+        (error_code::KRB_AP_ERR_TKT_EXPIRED, "is over"),
+        (error_code::KRB_AP_ERR_TKT_NYV, "not valid yet"),
+        (error_code::KRB_AP_ERR_MODIFIED, "do not fit"),
+        (error_code::KRB_AP_ERR_BAD_INTEGRITY, "do not fit"),
+        (error_code::KRB_AP_ERR_BADADDR, "another address"),
+        (error_code::KDC_ERR_SVC_UNAVAILABLE, "try again"),
+        (error_code::KRB_ERR_GENERIC, "KDC's log"),
+    ] {
+        let world = World::new();
+        let kdc = Kdc::new(&world);
+        let (result, _) = run(
+            AsExchange::begin(password_login(), &world.environment),
+            |_| kdc.error(code, None),
+        );
+        let Err(Error::KdcRefused(refused)) = result else {
+            panic!()
+        };
+        assert_eq!(refused.code, code);
+        assert!(refused.advice.contains(word), "{}", refused.advice);
+    }
+}
