@@ -11,7 +11,9 @@
 
 mod ap;
 mod as_exchange;
+mod canonicalization;
 mod ccache;
+mod clock;
 mod config;
 mod keytab;
 mod kirbi;

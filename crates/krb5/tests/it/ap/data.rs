@@ -95,6 +95,36 @@ fn row_112_kdc_issued_data_counts_only_with_its_checksum() {
     assert_eq!(issued(KeyUsage::AP_REQ_AUTH_CKSUM, 9), 0);
 }
 
+/// Conformance row 112: the client has the session key, so that what it issues to itself in its
+/// authenticator counts for nothing, however right the checksum.
+#[test]
+fn row_112_kdc_issued_data_counts_from_the_ticket_only() {
+    let elements = Raw::new(&vec![element(
+        ad_type::AD_MANDATORY_FOR_KDC,
+        b"mine".to_vec(),
+    )])
+    .unwrap();
+    let session = key(9, AES256);
+    let kind = session.required_checksum();
+    let checksum = session
+        .checksum(KeyUsage::AD_KDC_ISSUED_CKSUM, kind, elements.der())
+        .unwrap();
+    let issued = AdKdcIssued {
+        ad_checksum: Checksum::new(kind.0, checksum),
+        i_realm: None,
+        i_sname: None,
+        elements,
+    };
+    let data = vec![element(ad_type::AD_KDC_ISSUED, issued.to_der().unwrap())];
+    let in_ticket = with_ticket_data(data.clone()).unwrap();
+    assert_eq!(in_ticket.ticket_info.kdc_issued.len(), 1);
+    let pair = Pair::new();
+    let message = pair.altered(|authenticator| authenticator.authorization_data = Some(data));
+    let accepted = pair.accept(&message).unwrap();
+    assert!(accepted.authenticator_info.kdc_issued.is_empty());
+    assert!(accepted.ticket_info.kdc_issued.is_empty());
+}
+
 /// The PAC is taken from the ticket, never from the authenticator, which is the client's own word.
 #[test]
 fn a_pac_counts_from_the_ticket_only() {
