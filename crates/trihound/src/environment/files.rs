@@ -110,6 +110,7 @@ pub(crate) fn destroy(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    /// Conformance row 116: mode 0600, and never half a file.
     #[test]
     fn a_written_file_is_whole_and_private() {
         let directory = std::env::temp_dir().join(format!("trihound-files-{}", std::process::id()));
