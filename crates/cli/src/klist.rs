@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use trihound::environment::{load_config, read_keytab};
-use trihound_asn1::{Raw, Ticket};
+use trihound_asn1::{Raw, Ticket, UInt32};
 use trihound_crypto::Enctype;
 use trihound_krb5::{CredentialCache, Credentials, KeytabEntry};
 use trihound_sansio::{Clock, SystemClock, Timestamp};
@@ -153,7 +153,7 @@ fn cache_json(arguments: &Arguments) -> Result<String, Failure> {
                 "flags": flag_letters(credentials.flags),
                 "session_enctype": credentials.session_key.enctype().to_string(),
                 "ticket_enctype": ticket.as_ref().map(|ticket| Enctype(ticket.enc_part.etype).to_string()),
-                "kvno": ticket.and_then(|ticket| ticket.enc_part.kvno).map(|kvno| kvno.get()),
+                "kvno": ticket.and_then(|ticket| ticket.enc_part.kvno).map(UInt32::get),
             })
         })
         .collect();

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use trihound::environment::{keytab_path, load_config, read_keytab};
-use trihound_asn1::{EncTicketPart, Message, Raw, Ticket};
+use trihound_asn1::{EncTicketPart, Message, Raw, Ticket, UInt32};
 use trihound_crypto::{Enctype, EnctypePolicy, KeyUsage};
 use trihound_krb5::{Config, CredentialCache, Credentials, Keytab, Principal};
 use trihound_sansio::{Clock, SystemClock};
@@ -103,7 +103,7 @@ fn one(
         }
     };
     let ticket = Raw::<Ticket>::from_der(credentials.ticket.clone())?.decode()?;
-    let version = ticket.enc_part.kvno.map_or(0, |kvno| kvno.get());
+    let version = ticket.enc_part.kvno.map_or(0, UInt32::get);
     let mut text = format!("{}: kvno = {version}", credentials.server);
     if let Some(keytab) = keytab {
         open(config, keytab, &credentials, &ticket)?;
@@ -123,7 +123,7 @@ fn open(
         realm: ticket.realm.clone(),
         name: ticket.sname.clone(),
     };
-    let kvno = ticket.enc_part.kvno.map(|kvno| kvno.get());
+    let kvno = ticket.enc_part.kvno.map(UInt32::get);
     let entry = keytab.find(&server, kvno, Enctype(ticket.enc_part.etype))?;
     let key = entry.key.key(&config.permitted_enctypes)?;
     let plain = key
