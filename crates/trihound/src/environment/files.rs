@@ -1,5 +1,5 @@
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use trihound_krb5::ProfileSource;
@@ -90,11 +90,69 @@ fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     ))
 }
 
-/// Overwrites a file with zeros and removes it. On a journaling or copying file system the old
-/// blocks may survive; the file's own content does not.
+/// What a credential cache of any version begins with.
+const CACHE_FORMAT: u8 = 5;
+
+/// Overwrites a credential cache with zeros and removes it. On a journaling or copying file system
+/// the old blocks may survive; the file's own content does not.
+///
+/// Its directory may be one where others can write, such as `/tmp`, so that what bears the name may
+/// be theirs: a link is refused, and so is a file that is no credential cache; a file with a second
+/// name is removed under this one and keeps its contents under the other.
 pub(crate) fn destroy(path: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(path)?;
-    let mut left = file.metadata()?.len();
+    let named = fs::symlink_metadata(path)?;
+    if !named.is_file() {
+        return Err(not_a_cache(
+            "it is a link or no file; nothing was destroyed",
+        ));
+    }
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let opened = file.metadata()?;
+    if !is_same_file(&named, &opened) {
+        return Err(not_a_cache(
+            "it was exchanged just now; nothing was destroyed",
+        ));
+    }
+    let mut first = [0];
+    if file.read(&mut first)? > 0 && first != [CACHE_FORMAT] {
+        return Err(not_a_cache(
+            "it is no credential cache; nothing was destroyed",
+        ));
+    }
+    if has_one_name(&opened) {
+        file.rewind()?;
+        overwrite(&mut file, opened.len())?;
+    }
+    fs::remove_file(path)
+}
+
+fn not_a_cache(reason: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, reason)
+}
+
+#[cfg(unix)]
+fn is_same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same_file(_: &fs::Metadata, _: &fs::Metadata) -> bool {
+    true
+}
+
+#[cfg(unix)]
+fn has_one_name(file: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(file) == 1
+}
+
+#[cfg(not(unix))]
+fn has_one_name(_: &fs::Metadata) -> bool {
+    true
+}
+
+fn overwrite(file: &mut File, length: u64) -> io::Result<()> {
+    let mut left = length;
     let zeros = [0; 4096];
     while left > 0 {
         let length = left.min(zeros.len() as u64);
@@ -102,8 +160,7 @@ pub(crate) fn destroy(path: &Path) -> io::Result<()> {
         file.write_all(zeros.get(..piece).unwrap_or(&zeros))?;
         left -= length;
     }
-    file.sync_all()?;
-    fs::remove_file(path)
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -137,5 +194,61 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("trihound-gone-{}", std::process::id()));
         let error = write_atomically(&directory.join("cache"), b"x").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_destroyed_cache_is_gone_and_its_bytes_too() {
+        let directory = std::env::temp_dir().join(format!("trihound-end-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("cache");
+        for bytes in [&b""[..], b"\x05\x04secret", &[5; 10_000]] {
+            fs::write(&path, bytes).unwrap();
+            #[cfg(unix)]
+            let open = File::open(&path).unwrap();
+            destroy(&path).unwrap();
+            assert!(!path.exists());
+            #[cfg(unix)]
+            {
+                let mut left = Vec::new();
+                (&open).read_to_end(&mut left).unwrap();
+                assert_eq!(left, vec![0; bytes.len()]);
+            }
+        }
+        assert_eq!(destroy(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    /// Somebody else may have put something of that name into a directory for all.
+    #[test]
+    fn what_is_no_cache_is_not_destroyed() {
+        let directory = std::env::temp_dir().join(format!("trihound-trap-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (victim, path) = (directory.join("victim"), directory.join("cache"));
+        fs::write(&victim, b"a letter").unwrap();
+        assert_eq!(
+            destroy(&victim).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
+        assert_eq!(
+            destroy(&directory).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
+        assert_eq!(fs::read(&victim).unwrap(), b"a letter");
+        #[cfg(unix)]
+        {
+            // Even a cache: the link leads to another name than the one that was given.
+            fs::write(&victim, b"\x05\x04 of another").unwrap();
+            std::os::unix::fs::symlink(&victim, &path).unwrap();
+            assert_eq!(
+                destroy(&path).unwrap_err().kind(),
+                io::ErrorKind::InvalidInput
+            );
+            fs::remove_file(&path).unwrap();
+            fs::hard_link(&victim, &path).unwrap();
+            destroy(&path).unwrap();
+            assert!(!path.exists());
+            assert_eq!(fs::read(&victim).unwrap(), b"\x05\x04 of another");
+        }
+        fs::remove_dir_all(&directory).unwrap();
     }
 }
