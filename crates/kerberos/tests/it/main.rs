@@ -9,6 +9,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod alone;
 mod attacks;
 mod attributes;
 mod buffers;
