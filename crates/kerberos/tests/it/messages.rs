@@ -98,6 +98,36 @@ fn sizes_are_those_of_the_enctype() {
     }
 }
 
+/// Conformance row 126: header, data and trailer of a stream are one token of RFC 4121 in DCE style too,
+/// which MIT's `gss_unwrap` takes.
+#[test]
+fn a_stream_is_one_token_in_every_style() {
+    for setup in setups() {
+        for seal in [true, false] {
+            let (mut initiator, mut acceptor) = setup.pair();
+            let plain = Pieces::of(&LENGTHS);
+            let mut message = plain.clone();
+            let mut header = vec![0; initiator.stream_header_length()];
+            assert_eq!(initiator.stream_trailer_length(), 0);
+            let wrapped = initiator
+                .wrap_stream(seal, &mut message, &mut header, &mut [])
+                .unwrap();
+            header.truncate(wrapped.token);
+            let mut whole = [header, message.concat()].concat();
+            let direction = Direction {
+                acceptor_subkey: setup.acceptor_subkey,
+                ..FROM_INITIATOR
+            };
+            // Read as outside of DCE style.
+            let alone = tokens::unwrap(&key(setup.enctype), direction, false, &whole).unwrap();
+            assert_eq!(alone.data.expose(), plain.concat());
+            let (range, unwrapped) = acceptor.unwrap_stream(&mut whole).unwrap();
+            assert_eq!(unwrapped, opened(seal));
+            assert_eq!(&whole[range], plain.concat());
+        }
+    }
+}
+
 /// Conformance row 123: TOKEN and DATA, concatenated, are one token of RFC 4121.
 #[test]
 fn token_and_data_are_one_token() {

@@ -53,6 +53,34 @@ fn messages_go_both_ways() {
     }
 }
 
+/// Conformance row 132: a stream is one token of RFC 1964, framed and padded whole, in DCE style too.
+#[test]
+fn a_stream_is_one_token_in_every_style() {
+    for setup in [Setup::of(RC4), dce()] {
+        for seal in [true, false] {
+            let (mut initiator, mut acceptor) = setup.pair();
+            // A session without DCE style reads it as well.
+            let (_, mut plain_acceptor) = Setup::of(RC4).pair();
+            let plain = Pieces::of(&[1, 15, 16, 17]);
+            let mut message = plain.clone();
+            let mut header = vec![0; initiator.stream_header_length()];
+            let mut trailer = vec![0; initiator.stream_trailer_length()];
+            let wrapped = initiator
+                .wrap_stream(seal, &mut message, &mut header, &mut trailer)
+                .unwrap();
+            header.truncate(wrapped.token);
+            assert_eq!((wrapped.padding, trailer.len()), (1, 1));
+            let whole = [header, message.concat(), trailer].concat();
+            for reader in [&mut acceptor, &mut plain_acceptor] {
+                let mut whole = whole.clone();
+                let (range, unwrapped) = reader.unwrap_stream(&mut whole).unwrap();
+                assert_eq!(&whole[range], plain.concat());
+                assert_eq!((unwrapped.sealed, unwrapped.sequence), (seal, Ok(())));
+            }
+        }
+    }
+}
+
 /// The padding may stand at the end of the data, as when a peer sent one token.
 #[test]
 fn padding_inside_the_data_is_counted() {

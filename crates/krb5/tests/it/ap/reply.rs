@@ -103,6 +103,36 @@ fn row_108_the_acceptor_chooses_from_the_clients_list() {
     assert_eq!(chosen(&[]), AES256);
 }
 
+/// MS-KILE 3.1.1.2: with RC4 the two sub-keys are the same; MIT's initiator keeps to its own.
+#[test]
+fn with_rc4_the_acceptors_subkey_is_the_initiators() {
+    let rc4 = Enctype::RC4_HMAC;
+    let mut config = Config::default();
+    config.permitted_enctypes = danger::permit_weak_enctypes(EnctypePolicy::default(), &[rc4]);
+    let pair = Pair {
+        world: World::with(config),
+        ..Pair::with_ticket(|part| part.key = EncryptionKey::new(rc4.0, vec![5; 16]))
+    };
+    let sent = pair.send(&ApRequest {
+        offer_enctypes: false,
+        ..pair.request()
+    });
+    let accepted = pair.accept(&sent.message).unwrap();
+    let options = ApRepOptions {
+        subkey: true,
+        dce_style: false,
+    };
+    let reply = accepted
+        .build_ap_rep(options, &pair.world.environment)
+        .unwrap();
+    let own = accepted.initiator_subkey.as_ref().unwrap();
+    let subkey = reply.agreement.acceptor_subkey.as_ref().unwrap();
+    assert_eq!(subkey.enctype(), rc4);
+    assert_eq!(subkey.expose(), own.expose());
+    let applied = expect_reply(sent).handle(&reply.message).unwrap();
+    assert_eq!(applied.agreement.message_key().expose(), own.expose());
+}
+
 /// Conformance row 119.
 #[test]
 fn row_119_empty_and_unexpected_tokens_are_refused() {
