@@ -128,6 +128,32 @@ fn a_handshake_alone() {
     }
 }
 
+/// What the initiator did not ask for is neither told nor done, whatever the acceptor wishes; `noci` keeps
+/// libgssapi from asking by itself.
+#[test]
+fn protections_that_were_not_asked_for_are_refused() {
+    let Some(world) = World::new() else { return };
+    let pairing = [Make::Mit, Make::Ours];
+    let (initiated, accepted) = hold(
+        &world,
+        pairing,
+        &alice("HTTP/localhost", "-", "noci,mutual,nodata"),
+    );
+    for side in [&initiated, &accepted] {
+        assert!(side.ok(), "{}", side.finished);
+        assert!(!side.flags().contains("conf"), "{}", side.finished);
+        assert!(!side.flags().contains("integ"), "{}", side.finished);
+    }
+    let ended = hold(
+        &world,
+        pairing,
+        &alice("HTTP/localhost", "-", "noci,mutual"),
+    );
+    both_fail(&ended);
+    let told = &ended.1.finished.stderr;
+    assert!(told.contains("SEC_E_QOP_NOT_SUPPORTED"), "{told}");
+}
+
 /// The whole login that people see, with the embedded KDC and with MIT's.
 #[test]
 fn the_demo_holds_against_mit() {

@@ -25,7 +25,7 @@ pub(crate) fn realm(peers: &Peers) -> Arc<Realm> {
     static SHARED: Mutex<Weak<Realm>> = Mutex::new(Weak::new());
     let mut shared = SHARED
         .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(realm) = shared.upgrade() {
         return realm;
     }
