@@ -10,6 +10,18 @@ use zeroize::Zeroizing;
 pub(crate) const TIME_FAULT: &str = "kerberos time";
 pub(crate) const UINT32_FAULT: &str = "uint32";
 
+/// Bytes of a peer as text for people: what is not UTF-8, and every control character, is shown as
+/// U+FFFD, so that a name can neither steer the terminal that it is shown on nor break a line of a
+/// log.
+#[must_use]
+pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(bytes);
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    Cow::Owned(text.replace(char::is_control, "\u{fffd}"))
+}
+
 macro_rules! byte_string {
     ($(#[$doc:meta])* $name:ident, $tag:literal) => {
         $(#[$doc])*
@@ -73,10 +85,10 @@ macro_rules! byte_string {
             }
         }
 
-        /// Text for people: what is not UTF-8 is shown as U+FFFD.
+        /// Text for people, as [`printable`] makes it.
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&String::from_utf8_lossy(&self.0))
+                f.write_str(&printable(&self.0))
             }
         }
 

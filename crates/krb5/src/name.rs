@@ -6,7 +6,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use thiserror::Error;
-use trihound_asn1::{KerberosString, PrincipalName, Realm, name_type};
+use trihound_asn1::{KerberosString, PrincipalName, Realm, name_type, printable};
 
 /// The name of the ticket-granting service (RFC 4120 section 7.3).
 const TGS_NAME: &[u8] = b"krbtgt";
@@ -229,7 +229,7 @@ impl Principal {
     pub fn name_text(&self) -> String {
         let mut out = Vec::new();
         self.escape_components(&mut out);
-        String::from_utf8_lossy(&out).into_owned()
+        printable(&out).into_owned()
     }
 
     /// The default salt of string-to-key: the realm, then the components, nothing between
@@ -270,13 +270,14 @@ impl Hash for Principal {
 }
 
 impl fmt::Display for Principal {
-    /// MIT's text form with escapes; bytes that are not UTF-8 show as U+FFFD.
+    /// MIT's text form with escapes. Bytes that are not UTF-8, and control characters that MIT's form
+    /// has no escape for, show as U+FFFD: a name comes from a peer and goes to terminals and logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = Vec::new();
         self.escape_components(&mut out);
         out.push(b'@');
         escape(self.realm.as_bytes(), &mut out);
-        f.write_str(&String::from_utf8_lossy(&out))
+        f.write_str(&printable(&out))
     }
 }
 
@@ -354,7 +355,7 @@ fn realm_or_default(
 
 /// A name for an error text.
 fn shown(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).into_owned()
+    printable(text).into_owned()
 }
 
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {

@@ -72,6 +72,10 @@ fn fault_1_a_name_is_a_primitive_general_string() {
     assert_eq!(KerberosString::from(&b"\xff"[..]).to_str(), None);
     assert_eq!(KerberosString::from("é").to_str(), Some("é"));
     assert_eq!(KerberosString::from(&b"a\xff"[..]).to_string(), "a\u{fffd}");
+    assert_eq!(
+        KerberosString::from("a\u{1b}[1m\n\u{9b}b").to_string(),
+        "a\u{fffd}[1m\u{fffd}\u{fffd}b"
+    );
 }
 
 /// Fault 2: flags with the bits reversed and fewer than 32.

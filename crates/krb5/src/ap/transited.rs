@@ -3,7 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use trihound_asn1::{EncTicketPart, TicketFlags, TransitedEncoding};
+use trihound_asn1::{EncTicketPart, TicketFlags, TransitedEncoding, printable};
 
 use crate::{Error, Policy, Principal};
 
@@ -90,10 +90,7 @@ impl TransitedPolicy {
             }
             Self::RequireCheckedFlag if realms.is_empty() => None,
             Self::RequireCheckedFlag => {
-                let transited: Vec<_> = realms
-                    .iter()
-                    .map(|realm| String::from_utf8_lossy(realm))
-                    .collect();
+                let transited: Vec<_> = realms.iter().map(|realm| printable(realm)).collect();
                 return Err(Policy::TransitedNotChecked {
                     client: client(),
                     transited: transited.join(", "),
@@ -111,7 +108,7 @@ impl TransitedPolicy {
             None => Ok(()),
             Some(realm) => Err(Policy::TransitedNotPermitted {
                 client: client(),
-                realm: String::from_utf8_lossy(realm).into_owned(),
+                realm: printable(realm).into_owned(),
             }
             .into()),
         }
@@ -323,6 +320,9 @@ fn push_between_x500(
     let mut between: Vec<Vec<u8>> = Vec::new();
     for (position, byte) in long.iter().enumerate().skip(short.len().saturating_add(1)) {
         if *byte == b'/' {
+            if between.len() >= MAX_REALMS {
+                return Err("it has too many realms");
+            }
             between.push(long.get(..position).unwrap_or_default().to_vec());
         }
     }
