@@ -179,6 +179,13 @@ fn check_times(part: &EncKdcRepPart, asked: &Asked<'_>) -> Result<(), Error> {
         }
         .into());
     }
+    // RFC 4120 5.3: renew-till "is only present in tickets that have the RENEWABLE flag set"; whether
+    // that flag was asked for is checked with the others.
+    if let Some(found) = part.renew_till.map(whole)
+        && !part.flags.contains(TicketFlags::RENEWABLE)
+    {
+        return Err(KdcMisbehaved::RenewTillOfNoRenewableTicket { found }.into());
+    }
     // RFC 4120 3.1.3: renew-till is "the minimum of" the request's rtime and the KDC's limits.
     if let (Some(limit), Some(found)) = (asked.renew_till, part.renew_till.map(whole))
         && found > limit

@@ -36,6 +36,7 @@ pub(super) fn accept(state: &ExpectAsReply, der: &[u8]) -> Result<AsOutcome, Err
     };
     let confirmed = confirm_request(&part, &key, &sent.der)?;
     let key_expiration = part.key_expiration.map(whole);
+    let service = login.service();
     let kdc_now = login.environment.now(time_offset.unwrap_or(0));
     let (credentials, verified) = verify(
         &Clear {
@@ -47,8 +48,9 @@ pub(super) fn accept(state: &ExpectAsReply, der: &[u8]) -> Result<AsOutcome, Err
         &Asked {
             client: &login.client,
             may_rename_client: login.canonicalize(),
-            server: &login.service(),
-            may_refer: login.canonicalize(),
+            // A ticket-granting ticket is no answer to who asked for another service's ticket.
+            may_refer: login.canonicalize() && service.is_krbtgt(),
+            server: &service,
             nonce: sent.nonce,
             enctypes: &login.enctypes,
             flags: Login::flags(sent.options),

@@ -111,6 +111,15 @@ pub enum KdcMisbehaved {
         /// The ticket's.
         found: Timestamp,
     },
+    /// The ticket tells until when it can be renewed and is not renewable (RFC 4120 section 5.3).
+    #[error(
+        "the ticket tells that it is renewable till {found} and is not marked as renewable; the KDC \
+         must not contradict itself"
+    )]
+    RenewTillOfNoRenewableTicket {
+        /// The ticket's.
+        found: Timestamp,
+    },
     /// A flag that only the client may ask for is set unasked (RFC 4120 section 3.1.5).
     #[error(
         "the ticket has the flags {flags}, which were not asked for; the KDC must not widen it"

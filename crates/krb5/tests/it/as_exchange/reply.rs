@@ -89,6 +89,24 @@ fn row_4_a_reply_for_another_service_is_refused() {
     }
 }
 
+/// Conformance row 4: canonicalization lets the KDC choose among ticket-granting services, and turns
+/// no other service into one.
+#[test]
+fn row_4_canonicalization_makes_no_other_service_a_ticket_granting_one() {
+    let mut request = password_login();
+    request.options.canonicalize = true;
+    request.service = Some(Principal::parse("kadmin/changepw", Some(REALM)).unwrap());
+    let fault = kdc_fault(login(&World::new(), request, |parts| {
+        parts.part.sname = name(&["krbtgt", REALM]);
+        parts.ticket_name.name = name(&["krbtgt", REALM]);
+    }));
+    let KdcMisbehaved::ServerDiffers { asked, found } = fault else {
+        panic!("{fault}")
+    };
+    assert_eq!(asked, format!("kadmin/changepw@{REALM}"));
+    assert_eq!(found, format!("krbtgt/{REALM}@{REALM}"));
+}
+
 /// Conformance row 1: what stands in clear in the ticket is never believed, and has to agree.
 #[test]
 fn row_1_a_ticket_whose_clear_name_differs_is_refused() {
@@ -151,6 +169,25 @@ fn row_5_times_beyond_the_request_are_refused() {
         fault,
         KdcMisbehaved::RenewTillBeyondRequest { .. }
     ));
+}
+
+/// Conformance row 5: with no renewable ticket asked for, none comes by the back door.
+#[test]
+fn row_5_a_renewal_limit_without_the_flag_is_refused() {
+    for renew_lifetime in [None, Some(Duration::from_secs(7_200))] {
+        let mut request = password_login();
+        request.renew_lifetime = renew_lifetime;
+        let fault = kdc_fault(login(&World::new(), request, |parts| {
+            parts.part.flags.remove(TicketFlags::RENEWABLE);
+            parts.part.renew_till = Some(time(NOW + 7_200));
+        }));
+        assert_eq!(
+            fault,
+            KdcMisbehaved::RenewTillOfNoRenewableTicket {
+                found: Timestamp::from_seconds(NOW + 7_200)
+            }
+        );
+    }
 }
 
 /// Conformance row 5.
