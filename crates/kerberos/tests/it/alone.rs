@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use trihound_crypto::Enctype;
+use trihound_crypto::{Enctype, KeyUsage};
 use trihound_kerberos::{ContextError, MessageError};
 use trihound_sspi::{BufferType, CtxtHandle, Error, SecBuffer, SecBufferDesc, SecurityStatus};
 
-use crate::support::{AES, Dry, Pieces, Setup, make_mic, wrap};
+use crate::support::{AES, Dry, Pieces, Setup, key, make_mic, wrap};
 use crate::world::{Sides, Wishes, World, cause};
 
 const RC4: Setup = Setup::of(Enctype::RC4_HMAC);
@@ -151,34 +151,6 @@ fn sealed(world: &World, context: CtxtHandle) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     (token, data, padding)
 }
 
-/// Conformance row 126: padding at the end of the data is taken off, and one in a buffer of its own
-/// is used up.
-#[test]
-fn row_126_padding_is_no_part_of_the_message() {
-    let world = World::new(Enctype::RC4_HMAC);
-    let sides = established(&world);
-    let (initiator, acceptor) = sides.contexts();
-    let (mut token, data, padding) = sealed(&world, initiator);
-    let mut joined = [data, padding].concat();
-    let mut buffers = [SecBuffer::token(&mut token), SecBuffer::data(&mut joined)];
-    let mut message = SecBufferDesc::new(&mut buffers);
-    let qop = world.table.decrypt_message(acceptor, &mut message, 0);
-    assert_eq!(qop.unwrap(), 0);
-    assert_eq!(message.find(BufferType::DATA).unwrap().bytes(), b"plain");
-
-    let (mut token, mut data, mut padding) = sealed(&world, initiator);
-    let mut buffers = [
-        SecBuffer::token(&mut token),
-        SecBuffer::data(&mut data),
-        SecBuffer::padding(&mut padding),
-    ];
-    let mut message = SecBufferDesc::new(&mut buffers);
-    let qop = world.table.decrypt_message(acceptor, &mut message, 0);
-    assert_eq!(qop.unwrap(), 0);
-    assert_eq!(message.find(BufferType::DATA).unwrap().bytes(), b"plain");
-    assert!(message.find(BufferType::PADDING).unwrap().is_empty());
-}
-
 /// Conformance row 126: a stream without a place for its plaintext uses up no sequence number.
 #[test]
 fn row_126_a_stream_without_a_place_for_its_plaintext_may_come_again() {
@@ -219,4 +191,24 @@ fn a_quality_of_protection_that_signatures_do_not_have_is_refused() {
         .unwrap_err();
     assert!(matches!(cause(&error), ContextError::UnknownQop { qop: 1 }));
     assert_eq!(error.status(), SecurityStatus::SEC_E_QOP_NOT_SUPPORTED);
+}
+
+/// Conformance row 125: the checksum of an integrity-only token is over the plaintext and the header
+/// with EC and RRC zero (RFC 4121 4.2.4), whatever they are on the wire.
+#[test]
+fn row_125_the_signed_header_has_no_counts() {
+    for enctype in AES {
+        let (mut initiator, _) = Setup::of(enctype).pair();
+        let mut message = Pieces::of(&[5]);
+        let (token, _) = wrap(&mut initiator, false, &mut message);
+        let (header, checksum) = token.split_at(16);
+        let on_the_wire = u16::from_be_bytes([header[4], header[5]]);
+        assert_eq!(usize::from(on_the_wire), checksum.len());
+        let mut signed = [message.concat(), header.to_vec()].concat();
+        signed[5 + 4..5 + 8].fill(0);
+        let key = key(enctype);
+        let kind = key.required_checksum();
+        key.verify_checksum(KeyUsage::INITIATOR_SEAL, kind, &signed, checksum)
+            .unwrap();
+    }
 }
