@@ -3,6 +3,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use trihound_krb5::ProfileSource;
+use trihound_secret::SecretBytes;
 
 /// The largest configuration, keytab or cache file that is read. A real one has kilobytes; a cache
 /// of ten thousand large tickets still fits.
@@ -34,10 +35,11 @@ impl ProfileSource for FileProfileSource {
 
 /// Reads a whole file of at most [`MAX_FILE`] bytes.
 pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = File::open(path)?
-        .take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)?;
+    let file = File::open(path)?;
+    // In one piece, so that growth leaves no half of a secret behind.
+    let room = file.metadata()?.len().min(MAX_FILE).saturating_add(1);
+    let mut bytes = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
+    let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if read as u64 > MAX_FILE {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
@@ -45,6 +47,32 @@ pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
         ));
     }
     Ok(bytes)
+}
+
+/// As [`read_bounded`], for what holds keys.
+pub(crate) fn read_secret(path: &Path) -> io::Result<SecretBytes> {
+    read_bounded(path).map(SecretBytes::from)
+}
+
+/// Waits until no other writer of this library, here or in another process, is changing the file.
+///
+/// Whoever changes the file puts another in its place, so that the lock may turn out to be one of a
+/// file that is gone; then the wait begins anew. It is bounded: a ticket that another writer drops
+/// is got again, a program that hangs is not.
+#[cfg(unix)]
+pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
+    for _ in 0..LOCK_ATTEMPTS {
+        let file = File::open(path)?;
+        if file.try_lock().is_ok() {
+            let (held, named) = (file.metadata()?, fs::metadata(path)?);
+            if is_same_file(&held, &named) {
+                return Ok(Some(file));
+            }
+            continue;
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    Ok(None)
 }
 
 /// Writes a file whole or not at all, readable by its owner only: into a new file beside it, which
@@ -89,6 +117,11 @@ fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
         "a hundred temporary files of other writers are in the way",
     ))
 }
+
+#[cfg(unix)]
+const LOCK_ATTEMPTS: u32 = 1000;
+#[cfg(unix)]
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// What a credential cache of any version begins with.
 const CACHE_FORMAT: u8 = 5;

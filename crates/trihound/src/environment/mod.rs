@@ -27,13 +27,13 @@ pub use store::FileStore;
 ///
 /// [`StoreError::NoKeytab`] when there is no such file, [`StoreError::Unusable`] when it is damaged.
 pub fn read_keytab(path: &Path) -> Result<Keytab, StoreError> {
-    let bytes = files::read_bounded(path).map_err(|error| match error.kind() {
+    let bytes = files::read_secret(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => StoreError::NoKeytab {
             reason: format!("there is no file {}", path.display()),
         },
         _ => unusable(path, &error),
     })?;
-    Keytab::parse(&bytes).map_err(|error| unusable(path, &error))
+    Keytab::parse(bytes.expose()).map_err(|error| unusable(path, &error))
 }
 
 /// Reads a credential cache file.
@@ -42,13 +42,13 @@ pub fn read_keytab(path: &Path) -> Result<Keytab, StoreError> {
 ///
 /// [`StoreError::NoCache`] when there is no such file, [`StoreError::Unusable`] when it is damaged.
 pub fn read_cache(path: &Path) -> Result<CredentialCache, StoreError> {
-    let bytes = files::read_bounded(path).map_err(|error| match error.kind() {
+    let bytes = files::read_secret(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => StoreError::NoCache {
             reason: format!("there is no file {}", path.display()),
         },
         _ => unusable(path, &error),
     })?;
-    CredentialCache::parse(&bytes).map_err(|error| unusable(path, &error))
+    CredentialCache::parse(bytes.expose()).map_err(|error| unusable(path, &error))
 }
 
 /// Writes a credential cache file, whole or not at all, readable by its owner only.

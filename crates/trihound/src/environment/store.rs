@@ -9,7 +9,7 @@ use trihound_krb5::{
 };
 use trihound_sansio::Timestamp;
 
-use super::files::{read_bounded, write_atomically};
+use super::files::{read_secret, write_atomically};
 use super::names::{CacheName, NameError, default_client_keytab_path, default_keytab_path};
 
 /// The tickets and keys of the user whom the process runs for, where MIT's programs have them.
@@ -23,6 +23,7 @@ pub struct FileStore {
     client_keytab: Cached<Keytab>,
     /// Tickets that belong in no file: of a MEMORY cache, or of other principals.
     memory: MemoryStore,
+    changing: Mutex<()>,
 }
 
 /// A file's content as it was parsed, with what told its version.
@@ -83,8 +84,8 @@ impl<T> Cached<T> {
             return Ok(Some(Arc::clone(parsed)));
         }
         // Read after its version was taken: a change between the two is seen at the next call.
-        let bytes = read_bounded(&self.path).map_err(|error| self.unusable(&error))?;
-        let parsed = Arc::new(parse(&bytes).map_err(|error| self.unusable(&error))?);
+        let bytes = read_secret(&self.path).map_err(|error| self.unusable(&error))?;
+        let parsed = Arc::new(parse(bytes.expose()).map_err(|error| self.unusable(&error))?);
         *content = Some((version, Arc::clone(&parsed)));
         Ok(Some(parsed))
     }
@@ -123,6 +124,7 @@ impl FileStore {
             keytab: Cached::new(keytab),
             client_keytab: Cached::new(client_keytab),
             memory: MemoryStore::new(),
+            changing: Mutex::new(()),
         }
     }
 
@@ -146,17 +148,22 @@ impl FileStore {
         client: &Principal,
         change: impl FnOnce(&mut CredentialCache),
     ) -> Result<bool, StoreError> {
-        let (Some(file), Some(held)) = (&self.cache, self.cache()?) else {
+        let Some(file) = &self.cache else {
             return Ok(false);
         };
-        if held.principal != *client {
+        // One writer at a time, and what it changes is what is in the file at that time.
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if FileVersion::of(&file.path).is_none() {
             return Ok(false);
         }
-        // The tickets are shared, so a copy of the cache copies no key.
-        let mut changed = CredentialCache::new(held.principal.clone());
-        changed.credentials.clone_from(&held.credentials);
-        changed.config.clone_from(&held.config);
-        changed.time_offset = held.time_offset;
+        #[cfg(unix)]
+        let _lock = super::files::lock(&file.path).map_err(|error| file.unusable(&error))?;
+        let bytes = read_secret(&file.path).map_err(|error| file.unusable(&error))?;
+        let mut changed =
+            CredentialCache::parse(bytes.expose()).map_err(|error| file.unusable(&error))?;
+        if changed.principal != *client {
+            return Ok(false);
+        }
         change(&mut changed);
         let bytes = changed.to_bytes().map_err(|error| file.unusable(&error))?;
         write_atomically(&file.path, bytes.expose()).map_err(|error| file.unusable(&error))?;

@@ -64,6 +64,50 @@ fn tickets_of_the_caches_principal_are_written_back() {
     );
 }
 
+fn for_service(ticket: &Credentials, name: &str) -> Credentials {
+    Credentials {
+        client: ticket.client.clone(),
+        server: Principal::parse(name, Some(REALM)).unwrap(),
+        session_key: ticket.session_key.duplicate(),
+        ticket: ticket.ticket.clone(),
+        flags: ticket.flags,
+        authtime: ticket.authtime,
+        starttime: ticket.starttime,
+        endtime: ticket.endtime,
+        renew_till: ticket.renew_till,
+        addresses: Vec::new(),
+        authdata: Vec::new(),
+        is_skey: false,
+        second_ticket: Vec::new(),
+    }
+}
+
+/// Conformance row 116: several writers at once, within a process and as if in several, lose
+/// nothing of each other's.
+#[test]
+fn row_116_writers_at_once_lose_no_ticket() {
+    let directory = Directory::new();
+    let tgt = login(None);
+    let mut cache = CredentialCache::new(alice());
+    cache.store(Arc::clone(&tgt));
+    write_cache(&directory.0.join("cc"), &cache).unwrap();
+    let stores = [store(&directory), store(&directory)];
+    std::thread::scope(|scope| {
+        for writer in 0..8 {
+            let (stores, tgt) = (&stores, &tgt);
+            scope.spawn(move || {
+                for number in 0..8 {
+                    let name = format!("host/h{writer}-{number}");
+                    let ticket = Arc::new(for_service(tgt, &name));
+                    stores[writer % 2].store(&ticket).unwrap();
+                }
+            });
+        }
+    });
+    let written = read_cache(&directory.0.join("cc")).unwrap();
+    assert_eq!(written.credentials.len(), 65);
+}
+
 #[test]
 fn tickets_of_others_stay_out_of_the_file() {
     let directory = Directory::new();
