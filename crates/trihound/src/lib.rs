@@ -26,6 +26,10 @@
 //! # }
 //! ```
 //!
+//! A program needs no other crate: what the values of a configuration, a credential or a policy are made of
+//! is in [`krb5`], [`crypto`], [`asn1`], [`mod@kerberos`], [`sansio`] and [`secret`]. Its tests find a realm with an
+//! embedded KDC in `trihound-test-realm`.
+//!
 //! What this crate does not do: it sends no token (the application carries them), and it opens no
 //! connection but to a KDC, through [`kdc_transport`] or whatever [`sansio::Transport`] the caller has.
 
@@ -36,14 +40,17 @@ mod message;
 
 use std::sync::Arc;
 
-use trihound_crypto::OsRandom;
-use trihound_kdc_transport::KdcTransport;
 use trihound_krb5::{Config, CredentialStore, Environment};
 use trihound_sansio::{Clock, RandomSource, SystemClock};
 use trihound_sspi::{Error, RegisteredPackage, SecurityFunctionTable, SecurityStatus};
 
 pub use handshake::{Acceptor, Initiator, Leg, Refused};
 pub use message::{Opened, SecurityContext};
+pub use trihound_asn1 as asn1;
+pub use trihound_crypto as crypto;
+pub use trihound_crypto::OsRandom;
+pub use trihound_kdc_transport::KdcTransport;
+pub use trihound_kerberos as kerberos;
 pub use trihound_kerberos::{Kerberos, KerberosConfig, KerberosCredential};
 pub use trihound_krb5 as krb5;
 pub use trihound_sansio as sansio;
