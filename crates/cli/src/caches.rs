@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use trihound::environment::{self, load_config};
-use trihound_krb5::{Config, CredentialCache};
+use trihound_krb5::{Config, CredentialCache, StoreError};
 
 use crate::outcome::Failure;
 
@@ -36,8 +36,13 @@ impl CacheFile {
         self.0.exists()
     }
 
-    pub(crate) fn destroy(&self) -> Result<(), Failure> {
-        Ok(environment::destroy_cache(&self.0)?)
+    /// Whether there was a cache to destroy.
+    pub(crate) fn destroy(&self) -> Result<bool, Failure> {
+        match environment::destroy_cache(&self.0) {
+            Ok(()) => Ok(true),
+            Err(StoreError::NoCache { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -57,16 +57,15 @@ pub(crate) struct Arguments {
     /// Use a key of a keytab, not a password.
     #[arg(short = 'k')]
     keytab: bool,
-    /// The keytab (default: KRB5_KTNAME, then krb5.conf).
+    /// The keytab (default: KRB5_KTNAME, then krb5.conf); implies -k.
     #[arg(
         short = 't',
         value_name = "KEYTAB",
-        requires = "keytab",
-        conflicts_with = "client_keytab"
+        conflicts_with_all = ["client_keytab", "renew"]
     )]
     keytab_file: Option<String>,
-    /// The client keytab (KRB5_CLIENT_KTNAME, then krb5.conf).
-    #[arg(short = 'i', requires = "keytab")]
+    /// The client keytab (KRB5_CLIENT_KTNAME, then krb5.conf); implies -k.
+    #[arg(short = 'i', conflicts_with = "renew")]
     client_keytab: bool,
     /// The credential cache (default: KRB5CCNAME, then krb5.conf).
     #[arg(short = 'c', value_name = "CACHE")]
@@ -76,6 +75,13 @@ pub(crate) struct Arguments {
     service: Option<String>,
     /// Whose ticket; default: with -k the host's, else the cache's principal, else the user's name.
     principal: Option<String>,
+}
+
+impl Arguments {
+    /// Whether a keytab's key is used: whoever names one means it, as with MIT's kinit.
+    fn uses_keytab(&self) -> bool {
+        self.keytab || self.client_keytab || self.keytab_file.is_some()
+    }
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {
@@ -93,7 +99,8 @@ fn kinit(arguments: &Arguments) -> Result<(), Failure> {
     let file = CacheFile::choose(arguments.cache.as_deref())?;
     let say = |text: String| {
         if arguments.verbose {
-            println!("{text}");
+            // As MIT's kinit: on standard error, which scripts do not read.
+            eprintln!("{text}");
         }
     };
     say(format!("Using cache: {file}"));
@@ -138,7 +145,7 @@ fn client(arguments: &Arguments, config: &Config, file: &CacheFile) -> Result<Pr
             Principal::parse(name, realm)?
         });
     }
-    if arguments.keytab {
+    if arguments.uses_keytab() {
         let path = keytab_file(arguments, config)?;
         let keytab = read_keytab(&path)?;
         return keytab
@@ -196,7 +203,7 @@ fn secret(
     config: &Config,
     client: &Principal,
 ) -> Result<ClientSecret, Failure> {
-    if !arguments.keytab {
+    if !arguments.uses_keytab() {
         return Ok(ClientSecret::Password(password(&format!(
             "Password for {client}: "
         ))?));

@@ -106,18 +106,25 @@ fn ticket_lines(
     if let Some(until) = credentials.renew_till {
         details.push(format!("renew until {}", local_time(until)));
     }
-    if arguments.flags {
-        details.push(format!("Flags: {}", flag_letters(credentials.flags)));
+    let flags = flag_letters(credentials.flags);
+    if arguments.flags && !flags.is_empty() {
+        details.push(format!("Flags: {flags}"));
+    }
+    if arguments.enctypes {
+        let enctypes = format!(
+            "Etype (skey, tkt): {}, {} ",
+            enctype_name(credentials.session_key.enctype()),
+            ticket_enctype(credentials).map_or_else(|| "unreadable".to_owned(), enctype_name)
+        );
+        // As MIT's klist breaks lines: two details go on one, the encryption types never as the third.
+        if details.len() == 2 {
+            text.push_str(&format!("\t{}\n", details.join(", ")));
+            details.clear();
+        }
+        details.push(enctypes);
     }
     if !details.is_empty() {
         text.push_str(&format!("\t{}\n", details.join(", ")));
-    }
-    if arguments.enctypes {
-        text.push_str(&format!(
-            "\tEtype (skey, tkt): {}, {} \n",
-            enctype_name(credentials.session_key.enctype()),
-            ticket_enctype(credentials).map_or_else(|| "unreadable".to_owned(), enctype_name)
-        ));
     }
     text
 }

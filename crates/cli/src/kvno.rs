@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use trihound::environment::{keytab_path, load_config, read_keytab};
 use trihound_asn1::{EncTicketPart, Message, Raw, Ticket, UInt32};
-use trihound_crypto::{Enctype, EnctypePolicy, KeyUsage};
+use trihound_crypto::danger::only_with_weak;
+use trihound_crypto::{Enctype, KeyUsage};
 use trihound_krb5::{Config, CredentialCache, Credentials, Keytab, Principal};
 use trihound_sansio::{Clock, SystemClock};
 
@@ -50,7 +51,8 @@ fn kvno(arguments: &Arguments) -> Result<bool, Failure> {
     let mut config = load_config()?;
     if let Some(enctype) = arguments.enctype {
         config.permitted_enctypes.check(enctype)?;
-        config.default_tgs_enctypes = Some(EnctypePolicy::only(&[enctype])?);
+        // Checked: one that is weak got here by allow_rc4.
+        config.default_tgs_enctypes = Some(only_with_weak(&[enctype])?);
     }
     let config = Arc::new(config);
     let keytab = match &arguments.keytab {

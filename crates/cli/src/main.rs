@@ -44,7 +44,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return wrong_use(&error),
+    };
+    match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Kinit(arguments) => kinit::run(&arguments),
         Command::Klist(arguments) => klist::run(&arguments),
@@ -52,5 +56,19 @@ fn main() -> ExitCode {
         Command::Kdestroy(arguments) => kdestroy::run(&arguments),
         Command::Kdc(arguments) => kdc::run(&arguments),
         Command::Peer(arguments) => peer::run(&arguments),
+    }
+}
+
+/// Says what is wrong with the command line, or the help that was asked for. MIT's `klist` and `kvno`
+/// end with 1 then, its `kinit` and `kdestroy` with 2, as nearly every program does.
+fn wrong_use(error: &clap::Error) -> ExitCode {
+    // A closed standard error leaves nobody to tell.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    match std::env::args_os().nth(1) {
+        Some(tool) if tool == "klist" || tool == "kvno" => ExitCode::FAILURE,
+        _ => ExitCode::from(2),
     }
 }

@@ -21,6 +21,10 @@ fn each_reads_and_uses_the_others_cache() {
                 assert!(asked.stdout.contains(&line), "{asked}");
             }
         }
+        for options in [&["-e"][..], &["-f"], &[]] {
+            let [ours, mit] = BOTH.map(|reader| world.run(reader, "cc", "klist", options));
+            assert_eq!(lines(&ours.stdout), lines(&mit.stdout), "{options:?}");
+        }
         let [ours, mit] = BOTH.map(|reader| world.run(reader, "cc", "klist", &["-e", "-f"]));
         succeeded(&ours);
         succeeded(&mit);
@@ -77,6 +81,45 @@ fn kvno_chooses_the_session_key() {
     }
 }
 
+/// One that is weak only where krb5.conf allows it, which this realm's does.
+#[test]
+fn kvno_chooses_a_weak_session_key_that_is_allowed() {
+    let Some(world) = World::new() else { return };
+    for make in BOTH {
+        world.logged_in(make, "cc", &["alice"]);
+        succeeded(&world.run(make, "cc", "kvno", &["-q", "-e", "rc4-hmac", SERVICE]));
+        let listed = world.run(make.other(), "cc", "klist", &["-e"]);
+        let weak = "Etype (skey, tkt): DEPRECATED:arcfour-hmac, ";
+        assert!(listed.stdout.contains(weak), "{listed}");
+    }
+}
+
+/// What a wrong command line ends with, and what naming a keytab implies.
+#[test]
+fn wrong_uses_end_alike() {
+    let Some(world) = World::new() else { return };
+    for (tool, arguments, status) in [
+        ("kinit", &["-Z"][..], 2),
+        ("kinit", &["-l", "banana", "alice"], 2),
+        ("kinit", &["alice", "bob"], 2),
+        ("klist", &["-Z"], 1),
+        ("klist", &["-t"], 1),
+        ("kvno", &[], 1),
+        ("kvno", &["-Z"], 1),
+        ("kdestroy", &["-Z"], 2),
+    ] {
+        for make in BOTH {
+            let said = world.run(make, "cc", tool, arguments);
+            assert_eq!(said.status.code(), Some(status), "{arguments:?}: {said}");
+            assert!(!said.stderr.is_empty(), "{said}");
+        }
+    }
+    let keytab = world.path("client.keytab");
+    for make in BOTH {
+        succeeded(&world.run(make, "cc", "kinit", &["-t", &keytab, "alice"]));
+    }
+}
+
 #[test]
 fn keytabs_are_listed_alike() {
     let Some(world) = World::new() else { return };
@@ -129,11 +172,15 @@ fn each_destroys_the_others_cache() {
             Some(1)
         );
     }
-    refused(
-        &world.run::<&str>(Make::Ours, "cc", "kdestroy", &[]),
-        &["kdestroy:"],
-    );
-    succeeded(&world.run(Make::Ours, "cc", "kdestroy", &["-q"]));
+    for make in BOTH {
+        let none = world.run::<&str>(make, "cc", "kdestroy", &[]);
+        succeeded(&none);
+        assert!(none.stderr.contains("kdestroy:"), "{none}");
+        succeeded(&world.run(make, "cc", "kdestroy", &["-A"]));
+    }
+    let quiet = world.run(Make::Ours, "cc", "kdestroy", &["-q"]);
+    succeeded(&quiet);
+    assert_eq!(quiet.stderr, "", "{quiet}");
 }
 
 /// Tickets of either kinit are renewed by either `kinit -R`.
