@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use trihound::environment::{read_keytab, write_keytab};
+use trihound_crypto::danger::only_with_weak;
 use trihound_crypto::{Enctype, EnctypePolicy};
 use trihound_krb5::config::parse_duration;
-use trihound_test_realm::{
-    Policy, PrincipalOptions, TestKdcServer, TestRealm, TestRealmBuilder, danger,
-};
+use trihound_test_realm::{Policy, PrincipalOptions, TestKdcServer, TestRealm, TestRealmBuilder};
 
 use crate::outcome::{Failure, finish};
 
@@ -81,7 +80,8 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let settings = read_settings(&arguments.file)?;
     let realm = build(&settings, arguments.file.parent())?;
     let server = match settings.listen {
-        Some(address) => TestKdcServer::start_at(Arc::clone(&realm), address)?,
+        Some(address) => TestKdcServer::start_at(Arc::clone(&realm), address)
+            .map_err(|error| Failure::from(error).context(address))?,
         None => TestKdcServer::start(Arc::clone(&realm))?,
     };
     if let Some(path) = &arguments.krb5_conf {
@@ -131,7 +131,7 @@ fn build(settings: &Settings, directory: Option<&Path>) -> Result<Arc<TestRealm>
         builder = builder.enctypes(enctype_policy(names, settings.allow_weak_enctypes)?);
     }
     for principal in &settings.principal {
-        builder = add(builder, principal, directory)?;
+        builder = add(builder, principal, settings.allow_weak_enctypes, directory)?;
     }
     for (realm, password) in &settings.trust {
         builder = builder.trust(realm, password);
@@ -145,6 +145,7 @@ fn build(settings: &Settings, directory: Option<&Path>) -> Result<Arc<TestRealm>
 fn add(
     builder: TestRealmBuilder,
     settings: &PrincipalSettings,
+    allow_weak: bool,
     directory: Option<&Path>,
 ) -> Result<TestRealmBuilder, Failure> {
     let mut options = PrincipalOptions::default();
@@ -153,7 +154,7 @@ fn add(
     options.ok_as_delegate = settings.ok_as_delegate;
     options.salt = settings.salt.as_ref().map(|salt| salt.clone().into_bytes());
     options.enctypes = match &settings.enctypes {
-        Some(names) => Some(enctypes(names)?),
+        Some(names) => Some(enctype_policy(names, allow_weak)?.enctypes().to_vec()),
         None => None,
     };
     match (&settings.name, &settings.password, &settings.keytab) {
@@ -191,10 +192,11 @@ fn enctypes(names: &[String]) -> Result<Vec<Enctype>, Failure> {
 
 fn enctype_policy(names: &[String], allow_weak: bool) -> Result<EnctypePolicy, Failure> {
     let enctypes = enctypes(names)?;
-    if !allow_weak {
-        return Ok(EnctypePolicy::only(&enctypes)?);
-    }
-    Ok(danger::enctypes(EnctypePolicy::only(&[])?, &enctypes))
+    Ok(if allow_weak {
+        only_with_weak(&enctypes)?
+    } else {
+        EnctypePolicy::only(&enctypes)?
+    })
 }
 
 #[cfg(test)]
@@ -217,6 +219,22 @@ mod tests {
     }
 
     #[test]
+    fn weak_enctypes_come_with_leave_only() {
+        let allowed = settings(
+            "realm = \"R\"\nallow_weak_enctypes = true\nenctypes = [\"aes256-cts\", \"rc4-hmac\"]\n\
+             [[principal]]\nname = \"HTTP/localhost\"\nenctypes = [\"rc4-hmac\"]\n",
+        );
+        let keytab = build(&allowed, None)
+            .unwrap()
+            .keytab(&["HTTP/localhost"])
+            .unwrap();
+        assert!(!keytab.is_empty());
+        for entry in keytab.entries() {
+            assert_eq!(entry.key.enctype(), Enctype::RC4_HMAC);
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_said() {
         for (text, part) in [
             ("realm = \"R\"\nmax_life = \"soon\"", "max_life"),
@@ -226,6 +244,10 @@ mod tests {
                 "[[principal]]",
             ),
             ("realm = \"R\"\nenctypes = [\"rc4-hmac\"]", "RFC 8429"),
+            (
+                "realm = \"R\"\n[[principal]]\nname = \"a\"\npassword = \"x\"\nenctypes = [\"rc4-hmac\"]",
+                "RFC 8429",
+            ),
         ] {
             let failure = build(&settings(text), None).unwrap_err().to_string();
             assert!(failure.contains(part), "{text}: {failure}");
