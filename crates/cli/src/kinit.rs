@@ -73,7 +73,7 @@ pub(crate) struct Arguments {
     /// A service to get a ticket for instead of the ticket-granting service.
     #[arg(short = 'S', value_name = "SERVICE")]
     service: Option<String>,
-    /// Whose ticket; default: with -k the host's, else the cache's principal, else the user's name.
+    /// Whose ticket; default: with -k the first of the keytab, else the cache's principal, else the user's name.
     principal: Option<String>,
 }
 

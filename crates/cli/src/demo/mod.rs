@@ -139,7 +139,8 @@ fn describe(context: &SecurityContext) -> Result<(), Failure> {
             "every attribute that was asked for was negotiated",
         )?;
     }
-    println!("   The service proved itself: {attributes:?}");
+    let names: Vec<&str> = attributes.iter_names().map(|(name, _)| name).collect();
+    println!("   The service proved itself. Negotiated: {}", names.join(", "));
     if let ContextAttributeValue::KeyInfo(info) = context.query(ContextAttribute::KeyInfo)? {
         println!(
             "   Keys: {}, {} bits",
