@@ -2,6 +2,46 @@
 //!
 //! A call that answers [`Step::ExchangeNeeded`] wants a round trip; these functions do it over a
 //! [`Transport`] and go on. An asynchronous program writes the same loop with `.await`.
+//!
+//! ```
+//! use trihound::sansio::{ExchangeRequest, Reply, TransportFailure};
+//! use trihound::sspi::{
+//!     BufferType, CredHandle, CtxtHandle, Error, InitializeRequest, InitiatorRequirements, SecBuffer,
+//!     SecBufferDesc, SecurityFunctionTable,
+//! };
+//!
+//! /// The program's own way to a KDC.
+//! trait AsyncKdc {
+//!     async fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure>;
+//! }
+//!
+//! /// The first leg: a context in the making, and the token to send to the service.
+//! async fn first_leg(
+//!     table: &SecurityFunctionTable,
+//!     credential: CredHandle,
+//!     kdc: &mut impl AsyncKdc,
+//! ) -> Result<(CtxtHandle, Vec<u8>), Error> {
+//!     let request = InitializeRequest {
+//!         target_name: Some("HTTP/web.example.com"),
+//!         requirements: InitiatorRequirements::MUTUAL_AUTH,
+//!         input: None, // the service's token, from the second leg on
+//!         impersonation: None,
+//!         fallback_reason: None,
+//!     };
+//!     let mut buffers = [SecBuffer::allocate(BufferType::TOKEN)];
+//!     let mut output = SecBufferDesc::new(&mut buffers);
+//!     let mut outcome = table.initialize_security_context(Some(credential), None, request, &mut output)?;
+//!     while let Some(request) = outcome.exchange() {
+//!         let answer = kdc.round_trip(request).await;
+//!         let reply = match &answer {
+//!             Ok(bytes) => Reply::Bytes(bytes),
+//!             Err(failure) => Reply::Failed(failure),
+//!         };
+//!         outcome = table.complete_exchange(outcome.context, reply, &mut output)?;
+//!     }
+//!     Ok((outcome.context, output.token().unwrap_or_default().to_vec()))
+//! }
+//! ```
 
 use trihound_sansio::{MAX_ROUND_TRIPS, Reply, Transport};
 use trihound_sspi::{

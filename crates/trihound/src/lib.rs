@@ -26,6 +26,54 @@
 //! # }
 //! ```
 //!
+//! # A client and a service, in a test
+//!
+//! `trihound-test-realm` is a KDC in memory. What a service does is the same with a real one: its keytab
+//! comes from the machine then, by `CredentialUse::INBOUND`.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use trihound::krb5::{Config, MemoryStore, Principal};
+//! use trihound::sansio::SystemClock;
+//! use trihound::sspi::{AcceptorRequirements, ContextAttribute, InitiatorRequirements};
+//! use trihound::{Acceptor, Initiator, KerberosCredential, OsRandom};
+//! use trihound_test_realm::TestRealm;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let realm = TestRealm::builder("EXAMPLE.TEST").principal("alice", "secret").service("HTTP/localhost").build()?;
+//! let keytab = realm.keytab(&["HTTP/localhost"])?;
+//! let mut kdc = realm.transport();
+//!
+//! // Values instead of the machine's files: `Config` says which realm, credentials are adopted.
+//! let mut config = Config::default();
+//! config.default_realm = Some("EXAMPLE.TEST".to_owned());
+//! let package = trihound::kerberos(
+//!     Arc::new(config), Arc::new(MemoryStore::new()), Arc::new(SystemClock), Arc::new(OsRandom));
+//! let table = trihound::security_function_table(&package)?;
+//! let alice = Principal::parse("alice@EXAMPLE.TEST", None)?;
+//! let client = package.adopt(KerberosCredential::from_password(alice, "secret".into()))?;
+//! let service = package.adopt(KerberosCredential::acceptor(Arc::new(keytab), None))?;
+//!
+//! let asked = InitiatorRequirements::MUTUAL_AUTH | InitiatorRequirements::CONFIDENTIALITY;
+//! let mut initiator = Initiator::new(&table, client, "HTTP/localhost", asked);
+//! let mut acceptor = Acceptor::new(&table, service, AcceptorRequirements::empty());
+//! let mut to_client: Option<Vec<u8>> = None;
+//! loop {
+//!     let leg = initiator.step(to_client.as_deref(), &mut kdc)?;
+//!     if let Some(token) = &leg.token {
+//!         to_client = acceptor.step(token)?.token;
+//!     }
+//!     if leg.complete {
+//!         break;
+//!     }
+//! }
+//! let (client, service) = (initiator.into_context()?, acceptor.into_context()?);
+//! println!("{:?}", service.query(ContextAttribute::Names)?);
+//! assert_eq!(service.open(&client.encrypt(b"hello")?)?.data, b"hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A program needs no other crate: what the values of a configuration, a credential or a policy are made of
 //! is in [`krb5`], [`crypto`], [`asn1`], [`mod@kerberos`], [`sansio`] and [`secret`]. Its tests find a realm with an
 //! embedded KDC in `trihound-test-realm`.

@@ -9,6 +9,31 @@ use trihound_sspi::{
 /// Each protected message is one string: header, data and trailer in a row, which is what
 /// `gss_wrap` makes and `gss_unwrap` takes. A program that wants to spare the copies uses buffers and
 /// the function table ([`Self::context`]).
+///
+/// ```
+/// use trihound::SecurityContext;
+/// use trihound::sspi::{ContextAttribute, ContextAttributeValue, Error, SecBuffer, SecBufferDesc};
+///
+/// /// EncryptMessage over two pieces of data, in place; gives back the token that goes with them.
+/// fn seal(context: &SecurityContext, head: &mut [u8], body: &mut [u8]) -> Result<Vec<u8>, Error> {
+///     let mut token = match context.query(ContextAttribute::Sizes)? {
+///         ContextAttributeValue::Sizes(sizes) => vec![0; sizes.security_trailer as usize],
+///         _ => Vec::new(),
+///     };
+///     let mut buffers = [SecBuffer::token(&mut token), SecBuffer::data(head), SecBuffer::data(body)];
+///     context.context().encrypt_message(0, &mut SecBufferDesc::new(&mut buffers), 0)?;
+///     let used = buffers[0].len();
+///     token.truncate(used);
+///     Ok(token)
+/// }
+///
+/// /// DecryptMessage of the same pieces, in place.
+/// fn open(context: &SecurityContext, token: &mut [u8], head: &mut [u8], body: &mut [u8]) -> Result<(), Error> {
+///     let mut buffers = [SecBuffer::token(token), SecBuffer::data(head), SecBuffer::data(body)];
+///     context.context().decrypt_message(&mut SecBufferDesc::new(&mut buffers), 0)?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct SecurityContext {
     handle: OwnedCtxtHandle,
