@@ -268,6 +268,21 @@ fn row_12_domain_x500_compress_is_decoded() {
     ));
 }
 
+/// Conformance row 46: a realm of many steps is not spelled out step by step.
+#[test]
+fn row_46_long_x500_paths_are_cut_off() {
+    let left_out = TransitedEncoding {
+        tr_type: 1,
+        contents: b",".to_vec().into(),
+    };
+    let steps = |count| [b"/A".to_vec(), b"/B".repeat(count)].concat();
+    let decode = |count| decode_transited(&left_out, b"/A", &steps(count));
+    assert_eq!(decode(33).map(|realms| realms.len()), Ok(32));
+    for count in [34, 500_000] {
+        assert_eq!(decode(count), Err("it has too many realms"), "{count}");
+    }
+}
+
 /// Conformance row 105.
 #[test]
 fn row_105_use_session_key_is_refused() {
