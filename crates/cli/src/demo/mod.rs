@@ -140,7 +140,10 @@ fn describe(context: &SecurityContext) -> Result<(), Failure> {
         )?;
     }
     let names: Vec<&str> = attributes.iter_names().map(|(name, _)| name).collect();
-    println!("   The service proved itself. Negotiated: {}", names.join(", "));
+    println!(
+        "   The service proved itself. Negotiated: {}",
+        names.join(", ")
+    );
     if let ContextAttributeValue::KeyInfo(info) = context.query(ContextAttribute::KeyInfo)? {
         println!(
             "   Keys: {}, {} bits",
