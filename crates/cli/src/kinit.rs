@@ -103,6 +103,9 @@ fn kinit(arguments: &Arguments) -> Result<(), Failure> {
             eprintln!("{text}");
         }
     };
+    for warning in config.warnings() {
+        say(warning.clone());
+    }
     say(format!("Using cache: {file}"));
     if arguments.renew {
         renew(arguments, &config, &file)?;
