@@ -196,6 +196,23 @@ impl SecurityContext {
         })
     }
 
+    /// As [`Self::open`], for a caller who takes nothing that others could have read.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::open`], and SEC_E_QOP_NOT_SUPPORTED for a message that was only signed
+    /// (RFC 2743 section 2.3.4, `conf_state`).
+    pub fn decrypt(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let opened = self.open(message)?;
+        if !opened.encrypted {
+            return Err(Error::new(
+                SecurityStatus::SEC_E_QOP_NOT_SUPPORTED,
+                "the message was signed and not encrypted; have the peer encrypt it, or take it with open()",
+            ));
+        }
+        Ok(opened.data)
+    }
+
     /// A signature of a message that travels beside it (MakeSignature, `gss_get_mic`).
     ///
     /// # Errors

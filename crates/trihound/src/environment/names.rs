@@ -28,6 +28,17 @@ pub enum NameError {
         /// What stands between the braces.
         token: String,
     },
+    /// The default cache lies in a directory that everybody writes to, and is somebody else's.
+    #[error(
+        "{path} belongs to user {owner}, who may have put tickets there for you to use; remove it, \
+         or name a cache of yours with KRB5CCNAME"
+    )]
+    NotOurs {
+        /// The file.
+        path: String,
+        /// Its owner's number.
+        owner: u32,
+    },
     /// There is no path behind the type.
     #[error("{name:?} names no file")]
     Empty {
@@ -68,14 +79,40 @@ impl CacheName {
     ///
     /// # Errors
     ///
-    /// Those of [`Self::parse`].
+    /// Those of [`Self::parse`]; [`NameError::NotOurs`] when nobody named the cache and somebody else
+    /// has put a file in the default place.
     pub fn from_environment(config: &Config) -> Result<Self, NameError> {
         match (env::var("KRB5CCNAME"), &config.default_ccache_name) {
             (Ok(name), _) if !name.is_empty() => Self::parse(&name),
             (_, Some(name)) => Self::parse(&expand(name)?),
-            _ => Self::parse(&expand("FILE:%{TEMP}/krb5cc_%{uid}")?),
+            _ => {
+                let name = Self::parse(&expand("FILE:%{TEMP}/krb5cc_%{uid}")?)?;
+                #[cfg(unix)]
+                if let Self::File(path) = &name {
+                    check_owner(path, rustix::process::geteuid().as_raw())?;
+                }
+                Ok(name)
+            }
         }
     }
+}
+
+/// Whoever writes first to a directory such as /tmp owns the name there: a cache of another user's
+/// making would have this one work under that user's tickets.
+#[cfg(unix)]
+fn check_owner(path: &std::path::Path, own: u32) -> Result<(), NameError> {
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return Ok(());
+    };
+    let owner = std::os::unix::fs::MetadataExt::uid(&metadata);
+    // Root can read and write whatever it likes anyway.
+    if owner != own && owner != 0 {
+        return Err(NameError::NotOurs {
+            path: path.display().to_string(),
+            owner,
+        });
+    }
+    Ok(())
 }
 
 impl std::fmt::Display for CacheName {
@@ -262,5 +299,32 @@ mod tests {
         ));
         #[cfg(unix)]
         assert!(expand("%{uid}").unwrap().parse::<u32>().is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_default_cache_of_somebody_else_is_refused() {
+        use std::os::unix::fs::MetadataExt;
+
+        let path = env::temp_dir().join(format!("trihound-owner-{}", std::process::id()));
+        assert_eq!(check_owner(&path, 1), Ok(()), "there is no file yet");
+        std::fs::write(&path, b"x").unwrap();
+        let owner = std::fs::metadata(&path).unwrap().uid();
+        assert_eq!(check_owner(&path, owner), Ok(()));
+        let other = check_owner(&path, owner.wrapping_add(1));
+        // A file of root's is taken from anybody.
+        let refused = NameError::NotOurs {
+            path: path.display().to_string(),
+            owner,
+        };
+        assert_eq!(other, if owner == 0 { Ok(()) } else { Err(refused) });
+        if owner == 0 {
+            std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+            assert!(matches!(
+                check_owner(&path, 0),
+                Err(NameError::NotOurs { owner: 65_534, .. })
+            ));
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -207,3 +207,17 @@ fn a_half_made_context_is_no_context_and_leaves_no_slot() {
     assert!(leg.token.is_some());
     assert_eq!(kdc.round_trips(), 0);
 }
+
+/// Conformance row 129.
+#[test]
+fn row_129_who_demands_privacy_takes_no_signed_message() {
+    let world = World::new();
+    let (client, service) = pair(&world, ASKED);
+    let sealed = client.encrypt(b"sealed").unwrap();
+    assert_eq!(service.decrypt(&sealed).unwrap(), b"sealed");
+    let signed = client.sign(b"signed").unwrap();
+    assert_eq!(
+        service.decrypt(&signed).unwrap_err().status(),
+        SecurityStatus::SEC_E_QOP_NOT_SUPPORTED
+    );
+}
