@@ -5,6 +5,12 @@ use trihound_asn1::{DecodeError, EncodeError};
 use trihound_krb5::{NameError, StoreError};
 use trihound_sansio::{RandomFailure, Timestamp};
 
+/// "1 number", "2 numbers".
+fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// What replay and sequence detection say of a message whose MAC held (RFC 2743 section 1.2.3).
 ///
 /// SSPI has one status for all of them, SEC_E_OUT_OF_SEQUENCE; the difference is here. The message
@@ -14,7 +20,8 @@ use trihound_sansio::{RandomFailure, Timestamp};
 pub enum SequenceError {
     /// The number was received before: GSS_S_DUPLICATE_TOKEN.
     #[error(
-        "the message was received before ({behind} numbers behind the expected one); it is a replay"
+        "the message was received before ({} behind the expected one); it is a replay",
+        counted(*behind, "number")
     )]
     Duplicate {
         /// How far behind the expected number it is.
@@ -22,20 +29,27 @@ pub enum SequenceError {
     },
     /// The number is too far back to tell whether it was received before: GSS_S_OLD_TOKEN.
     #[error(
-        "the message is {behind} numbers behind the expected one, too old to tell whether it is a replay"
+        "the message is {} behind the expected one, too old to tell whether it is a replay",
+        counted(*behind, "number")
     )]
     Old {
         /// How far behind the expected number it is.
         behind: u64,
     },
     /// Messages before it did not arrive: GSS_S_GAP_TOKEN.
-    #[error("{missing} messages before this one are missing: lost, held back or still to come")]
+    #[error(
+        "{} before this one did not arrive: lost, held back or still to come",
+        counted(*missing, "message")
+    )]
     Gap {
         /// How many numbers were left out.
         missing: u64,
     },
     /// It should have come earlier: GSS_S_UNSEQ_TOKEN.
-    #[error("the message comes late: it should have been received {behind} messages ago")]
+    #[error(
+        "the message comes late: it should have been received {} ago",
+        counted(*behind, "message")
+    )]
     Unsequenced {
         /// How far behind the expected number it is.
         behind: u64,
