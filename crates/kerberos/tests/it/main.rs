@@ -19,6 +19,7 @@ mod limits;
 mod messages;
 mod rc4;
 mod replies;
+mod searches;
 mod support;
 mod surface;
 mod vectors;
