@@ -181,3 +181,75 @@ fn segments_that_change_between_walks_are_an_error() {
         );
     }
 }
+
+/// Both lengths in bytes at a count of looks.
+type Lengths = fn(usize) -> [usize; 2];
+
+/// A message of two sealed segments whose lengths depend on how often the first was looked at.
+struct Moving {
+    bytes: [Vec<u8>; 2],
+    looks: usize,
+    lengths: Lengths,
+}
+
+impl Scatter for Moving {
+    fn count(&self) -> usize {
+        2
+    }
+
+    fn segment(&mut self, index: usize) -> Segment<'_> {
+        if index == 0 {
+            self.looks += 1;
+        }
+        let length = (self.lengths)(self.looks)[index];
+        Segment::Sealed(&mut self.bytes[index][..length])
+    }
+}
+
+fn seal_moving(enctype: Enctype, lengths: Lengths) -> Result<(), Error> {
+    let key = key(enctype, 7).usage(USAGE)?;
+    let mut message = Moving {
+        bytes: [vec![1; 512], vec![2; 512]],
+        looks: 0,
+        lengths,
+    };
+    key.seal(&mut message, &mut vec![0; key.profile().checksum_length])
+}
+
+#[test]
+fn a_segment_that_ends_before_the_place_reached_in_it_is_an_error() {
+    let cases: [(Lengths, Lengths); 2] = [
+        // The next whole block is looked for behind the 400 bytes.
+        (
+            |_| [400, 48],
+            |looks| [if looks > 2 { 100 } else { 400 }, 48],
+        ),
+        // The end of the message is.
+        (
+            |_| [400, 20],
+            |looks| [if looks > 2 { 100 } else { 400 }, 20],
+        ),
+    ];
+    for enctype in AES {
+        for (steady, moving) in cases {
+            assert_eq!(seal_moving(enctype, steady), Ok(()));
+            assert_eq!(seal_moving(enctype, moving), Err(Error::SegmentsChanged));
+        }
+    }
+}
+
+#[test]
+fn sealed_bytes_that_appear_behind_the_end_are_an_error() {
+    for enctype in AES {
+        assert_eq!(seal_moving(enctype, |_| [64, 0]), Ok(()));
+        // In the segment that held the end, and in the one behind it.
+        assert_eq!(
+            seal_moving(enctype, |looks| [if looks > 1 { 80 } else { 64 }, 0]),
+            Err(Error::SegmentsChanged)
+        );
+        assert_eq!(
+            seal_moving(enctype, |looks| [64, usize::from(looks > 1)]),
+            Err(Error::SegmentsChanged)
+        );
+    }
+}
