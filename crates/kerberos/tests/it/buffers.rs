@@ -10,6 +10,7 @@ use trihound_sspi::{
 };
 
 use crate::support::AES;
+use crate::surface::only;
 use crate::world::{HOUR, Sides, Wishes, World, cause};
 
 const AES256: Enctype = Enctype::AES256_CTS_HMAC_SHA1_96;
@@ -31,6 +32,20 @@ fn sizes(world: &World, context: CtxtHandle) -> (usize, usize) {
             sizes.security_trailer as usize,
             sizes.max_signature as usize,
         ),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The type of the key that protects the messages.
+fn key_type(world: &World, context: CtxtHandle) -> Enctype {
+    match world
+        .table
+        .query_context_attributes(context, ContextAttribute::KeyInfo)
+        .unwrap()
+    {
+        ContextAttributeValue::KeyInfo(info) => {
+            Enctype(i32::try_from(info.encrypt_algorithm).unwrap())
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -112,9 +127,11 @@ fn messages_go_both_ways() {
             let dce = wishes
                 .initiator
                 .contains(InitiatorRequirements::USE_DCE_STYLE);
-            let world = World::new(enctype);
+            // A policy of this type alone: else the acceptor's sub-key would be of AES-256.
+            let world = only(enctype);
             let sides = established(&world, wishes);
             let (initiator, acceptor) = sides.contexts();
+            assert_eq!(key_type(&world, acceptor), enctype);
             for (from, to) in [(initiator, acceptor), (acceptor, initiator)] {
                 for qop in [0, SECQOP_WRAP_NO_ENCRYPT] {
                     let mut pieces = plain(&LENGTHS);
