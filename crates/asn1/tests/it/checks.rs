@@ -1,9 +1,11 @@
 //! What the ASN.1 says in ranges and words: version, message type, microseconds, at least one member.
 
+use rasn::Decoder as _;
 use trihound_asn1::registry::{RoundTripError, roundtrip_by_name};
 use trihound_asn1::{
     DecodeError, EncodeError, EtypeInfo2, KerberosTime, KrbError, MAX_MESSAGE_LENGTH, Message,
-    PaData, PrincipalName, Realm, TypedData, decode_enc_kdc_rep_part, error_code, pa_type,
+    PaData, PrincipalName, Raw, Realm, Ticket, TypedData, decode_enc_kdc_rep_part, error_code,
+    pa_type,
 };
 
 use crate::model::*;
@@ -164,6 +166,28 @@ fn what_a_receiver_would_refuse_is_not_encoded() {
         error.to_der().unwrap_err(),
         EncodeError::NotEncodable {
             type_name: "KRB-ERROR"
+        }
+    );
+}
+
+/// A ticket under an implicit tag, which no standard has: the tag would take the place of the ticket's own.
+#[derive(rasn::AsnType, rasn::Decode, rasn::Encode)]
+struct Retagged {
+    #[rasn(tag(context, 0))]
+    ticket: Raw<Ticket>,
+}
+
+impl Message for Retagged {
+    const NAME: &'static str = "Retagged";
+}
+
+#[test]
+fn bytes_as_received_are_not_encoded_under_another_tag() {
+    let ticket = Raw::from_der(ticket()).unwrap();
+    assert_eq!(
+        Retagged { ticket }.to_der().unwrap_err(),
+        EncodeError::NotEncodable {
+            type_name: "Retagged"
         }
     );
 }
