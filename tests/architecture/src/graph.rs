@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use cargo_metadata::Metadata;
+use cargo_metadata::{Metadata, Node, PackageId};
 
 /// What a dependency is for, as `cargo metadata` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +40,33 @@ pub struct Edge {
     pub to: String,
     /// What for.
     pub kind: DependencyKind,
+}
+
+/// Whether anything turns the dependency on. A weak feature (`ring?/std`) puts an optional package into the lock file that
+/// is never built; it is on only if a feature that is on names it without the question mark.
+fn is_on(metadata: &Metadata, node: &Node, to: &PackageId) -> bool {
+    let package = |id: &PackageId| metadata.packages.iter().find(|package| package.id == *id);
+    let (Some(from), Some(to)) = (package(&node.id), package(to)) else {
+        return true;
+    };
+    let mut declared = from
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.name == to.name.as_str())
+        .peekable();
+    let turned_on = |key: &str| {
+        let (as_dependency, with_feature) = (format!("dep:{key}"), format!("{key}/"));
+        node.features
+            .iter()
+            .filter_map(|feature| from.features.get(&feature.to_string()))
+            .flatten()
+            .any(|entry| *entry == as_dependency || entry.starts_with(&with_feature))
+    };
+    declared.peek().is_none()
+        || declared.any(|dependency| {
+            !dependency.optional
+                || turned_on(dependency.rename.as_deref().unwrap_or(&dependency.name))
+        })
 }
 
 /// The resolved graph: packages by id, and the arrows.
@@ -84,7 +111,11 @@ impl Graph {
         });
         let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
         let edges = nodes.flat_map(|node| {
-            node.deps.iter().flat_map(|dependency| {
+            let depended = node
+                .deps
+                .iter()
+                .filter(|dependency| is_on(metadata, node, &dependency.pkg));
+            depended.flat_map(|dependency| {
                 dependency.dep_kinds.iter().map(|kind| Edge {
                     from: node.id.repr.clone(),
                     to: dependency.pkg.repr.clone(),

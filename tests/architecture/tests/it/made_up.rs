@@ -258,6 +258,34 @@ fn a_licence_off_the_list_or_missing_is_found() {
     }
 }
 
+/// `cargo metadata` of one package with an optional dependency, whose feature `std` has this entry.
+fn optional_dependency(entry: &str) -> Graph {
+    let package = |name: &str, dependencies: &str, features: &str| {
+        format!(
+            r#"{{"name":"{name}","version":"1.0.0","id":"{name}","dependencies":[{dependencies}],"targets":[],
+            "features":{features},"manifest_path":"/{name}/Cargo.toml","authors":[],"categories":[],"keywords":[],
+            "edition":"2024"}}"#
+        )
+    };
+    let dependency = r#"{"name":"inner","req":"^1","kind":null,"optional":true,"uses_default_features":true,"features":[]}"#;
+    let text = format!(
+        r#"{{"packages":[{},{}],"workspace_members":[],"workspace_root":"/","target_directory":"/t","version":1,
+        "resolve":{{"root":null,"nodes":[{{"id":"outer","dependencies":["inner"],"features":["std"],
+        "deps":[{{"name":"inner","pkg":"inner","dep_kinds":[{{"kind":null,"target":null}}]}}]}},
+        {{"id":"inner","dependencies":[],"features":[],"deps":[]}}]}}}}"#,
+        package("outer", dependency, &format!(r#"{{"std":["{entry}"]}}"#)),
+        package("inner", "", "{}")
+    );
+    Graph::from_metadata(&cargo_metadata::MetadataCommand::parse(text).unwrap())
+}
+
+#[test]
+fn an_optional_dependency_counts_once_something_turns_it_on() {
+    for (entry, edges) in [("inner?/std", 0), ("inner/std", 1), ("dep:inner", 1)] {
+        assert_eq!(optional_dependency(entry).edges.len(), edges, "{entry}");
+    }
+}
+
 #[test]
 fn a_feature_of_a_member_is_found() {
     let found = with(|graph| {
