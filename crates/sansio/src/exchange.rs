@@ -31,8 +31,13 @@ pub enum Service {
     Verifier,
 }
 
-/// How the message should travel.
+/// How the message should travel, and to whom.
+///
+/// A transport that cannot tell a primary KDC from its replicas fails where
+/// [`Self::is_primary_only`] ([`TransportFailure::no_primary`]): asking the same server again would
+/// only count one wrong password twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TransportHint {
     /// The transport's choice, by size.
     #[default]
@@ -40,6 +45,35 @@ pub enum TransportHint {
     /// A stream only: a datagram's answer would not fit (KRB_ERR_RESPONSE_TOO_BIG, RFC 4120
     /// section 7.2.1).
     StreamOnly,
+    /// A primary KDC only, which knows of a password change before its replicas do. With no such
+    /// server, or none that answers, the round trip fails.
+    PrimaryOnly,
+    /// A primary KDC only, and over a stream only.
+    PrimaryStreamOnly,
+}
+
+impl TransportHint {
+    /// Whether no datagram may be sent.
+    #[must_use]
+    pub const fn is_stream_only(self) -> bool {
+        matches!(self, Self::StreamOnly | Self::PrimaryStreamOnly)
+    }
+
+    /// Whether only a primary KDC may be asked.
+    #[must_use]
+    pub const fn is_primary_only(self) -> bool {
+        matches!(self, Self::PrimaryOnly | Self::PrimaryStreamOnly)
+    }
+
+    /// The same servers, over a stream.
+    #[must_use]
+    pub const fn over_a_stream(self) -> Self {
+        if self.is_primary_only() {
+            Self::PrimaryStreamOnly
+        } else {
+            Self::StreamOnly
+        }
+    }
 }
 
 /// An address that the protocol prescribes, in the form `host:port`.
@@ -115,6 +149,51 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
     }
 }
 
+/// The asynchronous counterpart of [`Transport`], for whichever runtime its maker chose.
+///
+/// Dropping the future gives the round trip up; nothing that it opened may stay behind for long.
+///
+/// ```
+/// use trihound_sansio::{AsyncTransport, ExchangeRequest, TransportFailure};
+///
+/// struct Recorded(Vec<u8>);
+///
+/// impl AsyncTransport for Recorded {
+///     async fn round_trip(&mut self, _: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
+///         Ok(self.0.clone())
+///     }
+/// }
+/// ```
+pub trait AsyncTransport: Send {
+    /// One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportFailure`] when nobody answered.
+    fn round_trip(
+        &mut self,
+        request: &ExchangeRequest,
+    ) -> impl Future<Output = Result<Vec<u8>, TransportFailure>> + Send;
+}
+
+impl<T: AsyncTransport + ?Sized> AsyncTransport for &mut T {
+    fn round_trip(
+        &mut self,
+        request: &ExchangeRequest,
+    ) -> impl Future<Output = Result<Vec<u8>, TransportFailure>> + Send {
+        (**self).round_trip(request)
+    }
+}
+
+impl<T: AsyncTransport + ?Sized> AsyncTransport for Box<T> {
+    fn round_trip(
+        &mut self,
+        request: &ExchangeRequest,
+    ) -> impl Future<Output = Result<Vec<u8>, TransportFailure>> + Send {
+        (**self).round_trip(request)
+    }
+}
+
 /// Nobody answered a request; `attempts` tells what was tried.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TransportFailure {
@@ -124,6 +203,18 @@ pub struct TransportFailure {
     pub attempts: Vec<String>,
     /// What the caller can do about it.
     pub advice: String,
+}
+
+impl TransportFailure {
+    /// No server of `realm` is known as a primary one; see [`TransportHint::PrimaryOnly`].
+    #[must_use]
+    pub fn no_primary(realm: &str) -> Self {
+        Self {
+            realm: realm.to_owned(),
+            attempts: Vec::new(),
+            advice: format!("no KDC of {realm} is known as its primary one"),
+        }
+    }
 }
 
 impl fmt::Display for TransportFailure {
@@ -141,7 +232,7 @@ impl fmt::Display for TransportFailure {
 
 impl core::error::Error for TransportFailure {}
 
-/// Why [`drive`] ended without a result.
+/// Why [`drive`] or [`drive_async`] ended without a result.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DriveError<E> {
@@ -155,7 +246,7 @@ pub enum DriveError<E> {
     TooManyRoundTrips,
 }
 
-/// Round trips that [`drive`] allows. The exchanges have tighter limits of their own (pre-auth
+/// Round trips that [`drive`] and [`drive_async`] allow. The exchanges have tighter limits of their own (pre-auth
 /// rounds, referral hops); this one only makes a mistake there end.
 pub const MAX_ROUND_TRIPS: usize = 64;
 
@@ -171,23 +262,47 @@ pub fn drive<X: Exchange, T: Transport>(
     mut exchange: X,
     mut transport: T,
 ) -> Result<X::Output, DriveError<X::Error>> {
-    let mut progress = exchange.step(None).map_err(DriveError::Protocol)?;
-    for _ in 0..MAX_ROUND_TRIPS {
-        let request = match progress {
+    let mut answer = None;
+    for _ in 0..=MAX_ROUND_TRIPS {
+        match step(&mut exchange, answer.as_ref())? {
             Progress::Done(output) => return Ok(output),
-            Progress::Exchange(request) => request,
-        };
-        let answer = transport.round_trip(&request);
-        let reply = match &answer {
-            Ok(bytes) => Reply::Bytes(bytes),
-            Err(failure) => Reply::Failed(failure),
-        };
-        progress = exchange.step(Some(reply)).map_err(DriveError::Protocol)?;
+            Progress::Exchange(request) => answer = Some(transport.round_trip(&request)),
+        }
     }
-    match progress {
-        Progress::Done(output) => Ok(output),
-        Progress::Exchange(_) => Err(DriveError::TooManyRoundTrips),
+    Err(DriveError::TooManyRoundTrips)
+}
+
+/// Runs an exchange to its end over an asynchronous transport: [`drive`] with `.await`.
+///
+/// The future is `Send` where the exchange is, and needs no particular runtime but the
+/// transport's. Dropping it gives the exchange up.
+///
+/// # Errors
+///
+/// The exchange's error, or [`DriveError::TooManyRoundTrips`].
+pub async fn drive_async<X: Exchange, T: AsyncTransport>(
+    mut exchange: X,
+    mut transport: T,
+) -> Result<X::Output, DriveError<X::Error>> {
+    let mut answer = None;
+    for _ in 0..=MAX_ROUND_TRIPS {
+        match step(&mut exchange, answer.as_ref())? {
+            Progress::Done(output) => return Ok(output),
+            Progress::Exchange(request) => answer = Some(transport.round_trip(&request).await),
+        }
     }
+    Err(DriveError::TooManyRoundTrips)
+}
+
+fn step<X: Exchange>(
+    exchange: &mut X,
+    answer: Option<&Result<Vec<u8>, TransportFailure>>,
+) -> Result<Progress<X::Output>, DriveError<X::Error>> {
+    let reply = answer.map(|answer| match answer {
+        Ok(bytes) => Reply::Bytes(bytes),
+        Err(failure) => Reply::Failed(failure),
+    });
+    exchange.step(reply).map_err(DriveError::Protocol)
 }
 
 #[cfg(test)]
@@ -236,6 +351,73 @@ mod tests {
                 advice: "start a KDC".into(),
             })
         }
+    }
+
+    impl AsyncTransport for Echo {
+        async fn round_trip(&mut self, r: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
+            // One turn of waiting, so that a driver that polls only once is found out.
+            let mut waited = false;
+            core::future::poll_fn(|context| {
+                if core::mem::replace(&mut waited, true) {
+                    return core::task::Poll::Ready(());
+                }
+                context.waker().wake_by_ref();
+                core::task::Poll::Pending
+            })
+            .await;
+            Ok(r.message.clone())
+        }
+    }
+
+    impl AsyncTransport for Dead {
+        async fn round_trip(&mut self, r: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
+            Transport::round_trip(self, r)
+        }
+    }
+
+    /// Polls to the end; nothing here waits for anything outside.
+    fn finish<F: Future + Send>(future: F) -> F::Output {
+        let mut future = core::pin::pin!(future);
+        let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+        loop {
+            if let core::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                return output;
+            }
+        }
+    }
+
+    #[test]
+    fn an_asynchronous_driver_does_as_the_blocking_one() {
+        let to_the_end = |count, transport: Echo| finish(drive_async(Countdown(count), transport));
+        assert_eq!(to_the_end(3, Echo).unwrap(), "lift-off");
+        assert_eq!(to_the_end(MAX_ROUND_TRIPS, Echo).unwrap(), "lift-off");
+        assert!(matches!(
+            to_the_end(MAX_ROUND_TRIPS + 1, Echo),
+            Err(DriveError::TooManyRoundTrips)
+        ));
+        let Err(DriveError::Protocol(text)) = finish(drive_async(Countdown(1), &mut Dead)) else {
+            panic!("must fail");
+        };
+        assert!(text.contains("start a KDC"), "{text}");
+    }
+
+    #[test]
+    fn a_hint_keeps_its_servers_when_it_turns_to_a_stream() {
+        for (hint, stream) in [
+            (TransportHint::Any, TransportHint::StreamOnly),
+            (TransportHint::StreamOnly, TransportHint::StreamOnly),
+            (TransportHint::PrimaryOnly, TransportHint::PrimaryStreamOnly),
+            (
+                TransportHint::PrimaryStreamOnly,
+                TransportHint::PrimaryStreamOnly,
+            ),
+        ] {
+            assert_eq!(hint.over_a_stream(), stream);
+            assert_eq!(hint.is_primary_only(), stream.is_primary_only());
+            assert!(stream.is_stream_only());
+        }
+        assert!(!TransportHint::Any.is_stream_only());
+        assert!(!TransportHint::PrimaryOnly.is_stream_only());
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! trip), [`Clock`] (the time) and [`RandomSource`]. A protocol that needs a round trip is an
 //! [`Exchange`]: it hands out an [`ExchangeRequest`], and is stepped on with the [`Reply`].
 //!
-//! [`drive`] is the blocking loop; an asynchronous caller writes the same four lines with `.await`.
+//! [`drive`] is the blocking loop over a [`Transport`], [`drive_async`] the same over an
+//! [`AsyncTransport`] of any runtime.
 //!
 //! This crate does no I/O itself, knows no protocol, and has no timeouts: those are the transport's.
 
@@ -17,7 +18,7 @@ mod random;
 pub use clock::SystemClock;
 pub use clock::{Clock, FixedClock, Timestamp};
 pub use exchange::{
-    DriveError, Exchange, ExchangeRequest, MAX_ROUND_TRIPS, Progress, Reply, Route, Service,
-    Transport, TransportFailure, TransportHint, drive,
+    AsyncTransport, DriveError, Exchange, ExchangeRequest, MAX_ROUND_TRIPS, Progress, Reply, Route,
+    Service, Transport, TransportFailure, TransportHint, drive, drive_async,
 };
 pub use random::{RandomFailure, RandomSource};
