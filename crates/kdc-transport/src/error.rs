@@ -72,6 +72,15 @@ pub enum AttemptError {
     /// 7.5.9).
     #[error("the KDC says that its service is not available (KDC_ERR_SVC_UNAVAILABLE)")]
     Unavailable(Vec<u8>),
+    /// The function that posts to a KDC proxy failed; its own words.
+    #[error("the HTTPS request to the KDC proxy failed: {0}")]
+    Https(String),
+    /// The server is a KDC proxy and there is no function that posts to it.
+    #[error(
+        "a KDC proxy, and this program brings no HTTPS: give the transport a function with \
+         `with_https`, or use a build of `trihound` with the feature kkdcp"
+    )]
+    NoHttps,
     /// Another server answered first, or the time was up.
     #[error("given up")]
     GivenUp,

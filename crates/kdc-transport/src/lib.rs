@@ -36,13 +36,17 @@
 //! ```
 
 mod attempt;
+mod dns;
 mod error;
+mod kkdcp;
 mod locate;
 mod reply;
 mod transport;
 
+pub use dns::{Answer, Record, RecordType, Resolve, ResolveError, SystemResolver};
 pub use error::AttemptError;
-pub use locate::{KDC_PORT, KPASSWD_PORT, ServerAddress};
+pub use kkdcp::{HttpsPost, HttpsRequest, KKDCP_CONTENT_TYPE, MAX_PROXY_REPLY_LENGTH};
+pub use locate::{HTTPS_PORT, KDC_PORT, KPASSWD_PORT, Server, ServerAddress, ServerProtocol};
 pub use transport::{KdcTransport, Limits};
 
 /// The largest reply that is read: far above any ticket with a large PAC, far below what would

@@ -1,3 +1,7 @@
+//! Which servers of a realm there are.
+
+mod server;
+
 use core::fmt;
 use core::str::FromStr;
 use std::net::{IpAddr, SocketAddr};
@@ -5,10 +9,48 @@ use std::net::{IpAddr, SocketAddr};
 use trihound_krb5::Config;
 use trihound_sansio::{ExchangeRequest, Service, TransportFailure};
 
+use crate::dns::Resolve;
+pub use server::{Server, ServerProtocol};
+
 /// The port of the Kerberos service (RFC 4120 section 7.2).
 pub const KDC_PORT: u16 = 88;
 /// The port of the password-change service (RFC 3244 section 2).
 pub const KPASSWD_PORT: u16 = 464;
+/// The port of HTTPS, where a KDC proxy listens.
+pub const HTTPS_PORT: u16 = 443;
+
+/// Which of a realm's servers are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(dead_code)] // until the race asks for it
+pub(crate) enum Wanted {
+    /// Whichever answers first.
+    Any,
+    /// Only those that are known to have the newest passwords.
+    Primary,
+}
+
+/// The servers to ask, in the order of asking. Blocking, since DNS may be asked.
+///
+/// # Errors
+///
+/// [`TransportFailure`] that says what was looked for and what to configure, when there is none.
+#[allow(dead_code)] // until the race asks for it
+pub(crate) fn locate(
+    config: &Config,
+    request: &ExchangeRequest,
+    wanted: Wanted,
+    resolver: &dyn Resolve,
+) -> Result<Vec<Server>, TransportFailure> {
+    let _ = resolver;
+    let mut all: Vec<Server> = servers(config, request)?
+        .into_iter()
+        .map(|address| Server::new(address.host, address.port, ServerProtocol::Any))
+        .collect();
+    if wanted == Wanted::Primary {
+        all.retain(|server| server.primary);
+    }
+    Ok(all)
+}
 
 /// A host, by name or by address, and a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
