@@ -18,6 +18,11 @@ impl CacheFile {
         };
         match name {
             environment::CacheName::File(path) => Ok(Self(path)),
+            other @ (environment::CacheName::Dir(_)
+            | environment::CacheName::Kcm(_)
+            | environment::CacheName::Keyring(_)) => Err(Failure::new(format!(
+                "{other}: a cache of this type cannot be used here; use FILE:/path (-c or KRB5CCNAME)"
+            ))),
             memory @ environment::CacheName::Memory(_) => Err(Failure::new(format!(
                 "{memory} would be gone when this program ends; use FILE:/path (-c or KRB5CCNAME)"
             ))),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -84,6 +85,11 @@ pub struct RealmConfig {
     pub kpasswd_servers: Vec<String>,
     /// Domain of the realm's hosts with short names.
     pub default_domain: Option<String>,
+    /// Certificates that a KDC proxy's may be checked against, each `FILE:path`, `DIR:path` or
+    /// `ENV:variable`; when empty, those of the system.
+    pub http_anchors: Vec<String>,
+    /// The site of this host, whose KDCs are asked for first in DNS.
+    pub sitename: Option<String>,
 }
 
 /// The configuration, as far as it is used here; see [`Config::default`] for what holds when
@@ -116,6 +122,15 @@ pub struct Config {
     pub kdc_timesync: bool,
     /// Messages longer than this go over TCP first.
     pub udp_preference_limit: usize,
+    /// How long one KDC is waited for before the next is asked too; the transport's choice when
+    /// `None`.
+    pub kdc_timeout: Option<Duration>,
+    /// How often the list of KDCs is gone through; the transport's choice when `None`.
+    pub max_retries: Option<u32>,
+    /// How long one request may take in all; the transport's choice when `None`.
+    pub request_timeout: Option<Duration>,
+    /// Whether KDCs are looked up by URI records of DNS before SRV records.
+    pub dns_uri_lookup: bool,
     /// Whether KDCs are looked up in DNS when none is listed.
     pub dns_lookup_kdc: bool,
     /// Whether realms of hosts are looked up in DNS.
@@ -130,6 +145,8 @@ pub struct Config {
     pub qualify_shortname: Option<String>,
     /// The credential cache, such as `FILE:...`, with `%{uid}` and the like unexpanded.
     pub default_ccache_name: Option<String>,
+    /// The socket of the KCM daemon; the usual one when `None`.
+    pub kcm_socket: Option<String>,
     /// The keytab of services.
     pub default_keytab_name: Option<String>,
     /// The keytab of clients.
@@ -156,6 +173,10 @@ impl Default for Config {
             canonicalize: false,
             kdc_timesync: true,
             udp_preference_limit: DEFAULT_UDP_PREFERENCE_LIMIT,
+            kdc_timeout: None,
+            max_retries: None,
+            request_timeout: None,
+            dns_uri_lookup: true,
             dns_lookup_kdc: true,
             dns_lookup_realm: false,
             dns_canonicalize_hostname: DnsCanonicalization::No,
@@ -163,6 +184,7 @@ impl Default for Config {
             ignore_acceptor_hostname: false,
             qualify_shortname: None,
             default_ccache_name: None,
+            kcm_socket: None,
             default_keytab_name: None,
             default_client_keytab_name: None,
             realms: BTreeMap::new(),
@@ -195,6 +217,11 @@ impl Config {
         lib.boolean("noaddresses", &mut config.noaddresses)?;
         lib.boolean("canonicalize", &mut config.canonicalize)?;
         lib.boolean("kdc_timesync", &mut config.kdc_timesync)?;
+        config.kdc_timeout = lib.optional_duration("kdc_timeout")?;
+        config.max_retries = lib.number("max_retries")?;
+        config.request_timeout = lib.optional_duration("request_timeout")?;
+        config.kcm_socket = lib.text("kcm_socket");
+        lib.boolean("dns_uri_lookup", &mut config.dns_uri_lookup)?;
         lib.boolean("dns_lookup_kdc", &mut config.dns_lookup_kdc)?;
         lib.boolean("dns_lookup_realm", &mut config.dns_lookup_realm)?;
         lib.boolean("rdns", &mut config.rdns)?;
@@ -356,13 +383,21 @@ impl<'a> LibDefaults<'a> {
     }
 
     fn duration(&self, name: &str, into: &mut Duration) -> Result<(), ConfigError> {
-        if let Some(value) = self.value(name) {
-            *into = parse_duration(value).ok_or_else(|| ConfigError::Duration {
-                relation: relation(name),
-                value: value.to_owned(),
-            })?;
+        if let Some(duration) = self.optional_duration(name)? {
+            *into = duration;
         }
         Ok(())
+    }
+
+    fn optional_duration(&self, name: &str) -> Result<Option<Duration>, ConfigError> {
+        self.value(name)
+            .map(|value| {
+                parse_duration(value).ok_or_else(|| ConfigError::Duration {
+                    relation: relation(name),
+                    value: value.to_owned(),
+                })
+            })
+            .transpose()
     }
 
     fn boolean(&self, name: &str, into: &mut bool) -> Result<(), ConfigError> {
@@ -375,7 +410,7 @@ impl<'a> LibDefaults<'a> {
         Ok(())
     }
 
-    fn number(&self, name: &str) -> Result<Option<usize>, ConfigError> {
+    fn number<N: FromStr>(&self, name: &str) -> Result<Option<N>, ConfigError> {
         self.value(name)
             .map(|value| {
                 value.parse().map_err(|_| ConfigError::Number {
@@ -410,6 +445,10 @@ fn realm_config(profile: &Profile, realm: &str) -> RealmConfig {
         kpasswd_servers: list("kpasswd_server"),
         default_domain: profile
             .value(&["realms", realm, "default_domain"])
+            .map(str::to_owned),
+        http_anchors: list("http_anchors"),
+        sitename: profile
+            .value(&["realms", realm, "sitename"])
             .map(str::to_owned),
     }
 }

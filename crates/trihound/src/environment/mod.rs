@@ -17,7 +17,8 @@ use trihound_krb5::{CredentialCache, Keytab, StoreError};
 pub use files::FileProfileSource;
 pub use load::{ConfigurationError, load_config, load_config_from};
 pub use names::{
-    CacheName, NameError, default_client_keytab_path, default_keytab_path, keytab_path, user_name,
+    CacheName, DirName, KeytabName, NameError, default_client_keytab_path, default_keytab_path,
+    keytab_path, user_name,
 };
 pub use store::FileStore;
 

@@ -9,7 +9,7 @@ use trihound_krb5::Config;
 #[non_exhaustive]
 pub enum NameError {
     /// The type in front of the colon is one that Trihound does not serve.
-    #[error("{name}: a {what} of type {kind} is not there yet; use {advice}")]
+    #[error("{name}: a {what} of type {kind} cannot be used here; use {advice}")]
     UnknownType {
         /// The whole name.
         name: String,
@@ -27,6 +27,15 @@ pub enum NameError {
         name: String,
         /// What stands between the braces.
         token: String,
+    },
+    /// A cache in a directory is not named as those are.
+    #[error(
+        "{name}: a cache in a directory is DIR::directory/tktNAME; for the directory as a whole \
+         write DIR:directory"
+    )]
+    Subsidiary {
+        /// The whole name.
+        name: String,
     },
     /// The default cache lies in a directory that everybody writes to, and is somebody else's.
     #[error(
@@ -47,13 +56,54 @@ pub enum NameError {
     },
 }
 
-/// A credential cache, as KRB5CCNAME and `-c` name it.
+/// A credential cache, as KRB5CCNAME and `-c` name it. Its text form is MIT's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CacheName {
     /// `FILE:path`, or a path alone.
     File(PathBuf),
     /// `MEMORY:name`: it lives as long as the process.
     Memory(String),
+    /// `DIR:directory`, a directory of caches, or one of them.
+    Dir(DirName),
+    /// `KCM:name`: the cache of that name that the KCM daemon holds; its default one when empty.
+    Kcm(String),
+    /// `KEYRING:...`: a cache or a collection in the keyrings of the Linux kernel, such as
+    /// `persistent:0`, `session:name` or `persistent:0:krb_ccache_x`; what follows the type, as is.
+    Keyring(String),
+}
+
+/// A directory of credential caches, or one cache in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DirName {
+    /// The directory.
+    pub directory: PathBuf,
+    /// The file name of one cache (`DIR::directory/tktX`); the directory's primary one when `None`
+    /// (`DIR:directory`).
+    pub subsidiary: Option<String>,
+}
+
+impl DirName {
+    /// Reads what follows `DIR:`.
+    fn parse(name: &str, residual: &str) -> Result<Self, NameError> {
+        let Some(path) = residual.strip_prefix(':') else {
+            return Ok(Self {
+                directory: file(name, residual)?,
+                subsidiary: None,
+            });
+        };
+        let bad = || NameError::Subsidiary {
+            name: name.to_owned(),
+        };
+        let path = std::path::Path::new(path);
+        let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
+        let subsidiary = path.file_name().and_then(|name| name.to_str());
+        // As MIT: what is not named so is not listed as a part of the collection either.
+        let subsidiary = subsidiary.filter(|name| name.starts_with("tkt"));
+        Ok(Self {
+            directory: directory.ok_or_else(bad)?.to_owned(),
+            subsidiary: Some(subsidiary.ok_or_else(bad)?.to_owned()),
+        })
+    }
 }
 
 impl CacheName {
@@ -61,16 +111,29 @@ impl CacheName {
     ///
     /// # Errors
     ///
-    /// [`NameError`] for a type that is not served (KCM, KEYRING, DIR, API) or an empty path.
+    /// [`NameError`] for a type that is not served (API, MSLSA) or an empty or malformed path.
     pub fn parse(name: &str) -> Result<Self, NameError> {
         match split_type(name) {
             (None | Some("FILE"), path) => Ok(Self::File(file(name, path)?)),
             (Some("MEMORY"), rest) => Ok(Self::Memory(rest.to_owned())),
+            (Some("DIR"), rest) => Ok(Self::Dir(DirName::parse(name, rest)?)),
+            (Some("KCM"), rest) => Ok(Self::Kcm(rest.to_owned())),
+            (Some("KEYRING"), rest) => Ok(Self::Keyring(rest.to_owned())),
             (Some(kind), _) => Err(NameError::UnknownType {
                 name: name.to_owned(),
                 what: "credential cache",
                 kind: kind.to_owned(),
-                advice: "FILE:/path or MEMORY:name (KRB5CCNAME)",
+                advice: match kind {
+                    "API" => {
+                        "FILE:/path and put tickets there with `kinit -c FILE:/path` (macOS keeps \
+                         its own in a store that only its own library reads)"
+                    }
+                    "MSLSA" => {
+                        "FILE:C:\\path and put tickets there with `kinit -c` (Windows gives the \
+                         tickets of its logon session to SSPI only)"
+                    }
+                    _ => "FILE:, DIR:, KCM:, KEYRING: or MEMORY: (KRB5CCNAME, default_ccache_name)",
+                },
             }),
         }
     }
@@ -120,6 +183,92 @@ impl std::fmt::Display for CacheName {
         match self {
             Self::File(path) => write!(f, "FILE:{}", path.display()),
             Self::Memory(name) => write!(f, "MEMORY:{name}"),
+            Self::Dir(DirName {
+                directory,
+                subsidiary: None,
+            }) => write!(f, "DIR:{}", directory.display()),
+            Self::Dir(DirName {
+                directory,
+                subsidiary: Some(file),
+            }) => write!(f, "DIR::{}", directory.join(file).display()),
+            Self::Kcm(residual) => write!(f, "KCM:{residual}"),
+            Self::Keyring(residual) => write!(f, "KEYRING:{residual}"),
+        }
+    }
+}
+
+/// A keytab, as KRB5_KTNAME and `-t` name it. Its text form is MIT's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum KeytabName {
+    /// `FILE:path`, `WRFILE:path`, or a path alone.
+    File(PathBuf),
+    /// `MEMORY:name`: it lives as long as the process.
+    Memory(String),
+}
+
+impl KeytabName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError`] for a type that is not served (SRVTAB, KDB) or an empty path.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        match split_type(name) {
+            (None | Some("FILE" | "WRFILE"), path) => Ok(Self::File(file(name, path)?)),
+            (Some("MEMORY"), rest) => Ok(Self::Memory(rest.to_owned())),
+            (Some(kind), _) => Err(NameError::UnknownType {
+                name: name.to_owned(),
+                what: "keytab",
+                kind: kind.to_owned(),
+                advice: "FILE:/path or MEMORY:name (KRB5_KTNAME, default_keytab_name)",
+            }),
+        }
+    }
+
+    /// KRB5_KTNAME, then `default_keytab_name` of krb5.conf, then `/etc/krb5.keytab`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::parse`], and [`NameError::UnknownToken`].
+    pub fn from_environment(config: &Config) -> Result<Self, NameError> {
+        from_setting(
+            "KRB5_KTNAME",
+            config.default_keytab_name.as_deref(),
+            "/etc/krb5.keytab",
+        )
+    }
+
+    /// KRB5_CLIENT_KTNAME, then `default_client_keytab_name` of krb5.conf, then MIT's place.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::parse`], and [`NameError::UnknownToken`].
+    pub fn client_from_environment(config: &Config) -> Result<Self, NameError> {
+        from_setting(
+            "KRB5_CLIENT_KTNAME",
+            config.default_client_keytab_name.as_deref(),
+            "/var/lib/krb5/user/%{euid}/client.keytab",
+        )
+    }
+
+    fn into_path(self) -> Result<PathBuf, NameError> {
+        match self {
+            Self::File(path) => Ok(path),
+            Self::Memory(_) => Err(NameError::UnknownType {
+                name: self.to_string(),
+                what: "keytab file",
+                kind: "MEMORY".to_owned(),
+                advice: "FILE:/path",
+            }),
+        }
+    }
+}
+
+impl std::fmt::Display for KeytabName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "FILE:{}", path.display()),
+            Self::Memory(name) => write!(f, "MEMORY:{name}"),
         }
     }
 }
@@ -130,15 +279,7 @@ impl std::fmt::Display for CacheName {
 ///
 /// [`NameError`] for another type or an empty path.
 pub fn keytab_path(name: &str) -> Result<PathBuf, NameError> {
-    match split_type(name) {
-        (None | Some("FILE" | "WRFILE"), path) => file(name, path),
-        (Some(kind), _) => Err(NameError::UnknownType {
-            name: name.to_owned(),
-            what: "keytab",
-            kind: kind.to_owned(),
-            advice: "FILE:/path (KRB5_KTNAME)",
-        }),
-    }
+    KeytabName::parse(name)?.into_path()
 }
 
 /// KRB5_KTNAME, then `default_keytab_name` of krb5.conf, then `/etc/krb5.keytab`.
@@ -147,11 +288,7 @@ pub fn keytab_path(name: &str) -> Result<PathBuf, NameError> {
 ///
 /// Those of [`keytab_path`].
 pub fn default_keytab_path(config: &Config) -> Result<PathBuf, NameError> {
-    from_setting(
-        "KRB5_KTNAME",
-        config.default_keytab_name.as_deref(),
-        "/etc/krb5.keytab",
-    )
+    KeytabName::from_environment(config)?.into_path()
 }
 
 /// KRB5_CLIENT_KTNAME, then `default_client_keytab_name` of krb5.conf, then MIT's place.
@@ -160,21 +297,17 @@ pub fn default_keytab_path(config: &Config) -> Result<PathBuf, NameError> {
 ///
 /// Those of [`keytab_path`].
 pub fn default_client_keytab_path(config: &Config) -> Result<PathBuf, NameError> {
-    from_setting(
-        "KRB5_CLIENT_KTNAME",
-        config.default_client_keytab_name.as_deref(),
-        "/var/lib/krb5/user/%{euid}/client.keytab",
-    )
+    KeytabName::client_from_environment(config)?.into_path()
 }
 
 fn from_setting(
     variable: &str,
     relation: Option<&str>,
     default: &str,
-) -> Result<PathBuf, NameError> {
+) -> Result<KeytabName, NameError> {
     match env::var(variable) {
-        Ok(name) if !name.is_empty() => keytab_path(&name),
-        _ => keytab_path(&expand(relation.unwrap_or(default))?),
+        Ok(name) if !name.is_empty() => KeytabName::parse(&name),
+        _ => KeytabName::parse(&expand(relation.unwrap_or(default))?),
     }
 }
 
@@ -271,13 +404,51 @@ mod tests {
     }
 
     #[test]
+    fn names_of_every_type_come_back_as_they_were() {
+        for name in [
+            "FILE:/a/b",
+            "MEMORY:x",
+            "DIR:/run/user/0/krb5cc",
+            "DIR::/run/user/0/krb5cc/tktAbc",
+            "KCM:",
+            "KCM:0:12345",
+            "KEYRING:persistent:0",
+            "KEYRING:session:name",
+            "KEYRING:persistent:0:krb_ccache_x",
+            "KEYRING:old",
+        ] {
+            assert_eq!(CacheName::parse(name).unwrap().to_string(), name);
+        }
+        assert_eq!(
+            CacheName::parse("DIR::/d/tktA"),
+            Ok(CacheName::Dir(DirName {
+                directory: "/d".into(),
+                subsidiary: Some("tktA".into())
+            }))
+        );
+        for name in ["FILE:/k", "MEMORY:k"] {
+            assert_eq!(KeytabName::parse(name).unwrap().to_string(), name);
+        }
+    }
+
+    #[test]
     fn what_is_not_served_says_what_is() {
-        for name in ["KCM:", "KEYRING:persistent:0", "DIR:/tmp", "API:x"] {
+        for name in ["API:x", "MSLSA:", "XYZ:a"] {
             assert!(
                 matches!(CacheName::parse(name), Err(NameError::UnknownType { .. })),
                 "{name}"
             );
         }
+        for name in ["DIR::tktx", "DIR::/tmp/x", "DIR::/", "DIR::"] {
+            assert!(
+                matches!(CacheName::parse(name), Err(NameError::Subsidiary { .. })),
+                "{name}"
+            );
+        }
+        assert!(matches!(
+            CacheName::parse("DIR:"),
+            Err(NameError::Empty { .. })
+        ));
         assert!(matches!(
             keytab_path("SRVTAB:/x"),
             Err(NameError::UnknownType { .. })

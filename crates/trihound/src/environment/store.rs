@@ -119,7 +119,8 @@ impl FileStore {
         Self {
             cache: match cache {
                 CacheName::File(path) => Some(Cached::new(path)),
-                CacheName::Memory(_) => None,
+                // Those that are no file are opened by name elsewhere.
+                _ => None,
             },
             keytab: Cached::new(keytab),
             client_keytab: Cached::new(client_keytab),
