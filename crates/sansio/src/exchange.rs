@@ -29,6 +29,22 @@ pub enum Service {
     ReplayCache,
     /// A domain controller that verifies an NTLM response.
     Verifier,
+    /// DNS, which is asked for the full name of a host: the last name of its chain of CNAME records
+    /// (RFC 4120 section 1.3 says why that is asked for only when somebody configured it).
+    ///
+    /// The message is the host name in UTF-8, perhaps short, and the realm is empty. The answer is
+    /// the full name in UTF-8, in lower case and without a final dot. A host that DNS does not know
+    /// is a failure.
+    HostName {
+        /// Whether the full name is then that of the first address's PTR record, where it has one.
+        reverse: bool,
+    },
+    /// DNS, which is asked for the realm of a host: the TXT record `_kerberos.HOST`, else that of
+    /// the domains around it (krb5.conf(5), `dns_lookup_realm`).
+    ///
+    /// The message is the host name in UTF-8 and the realm is empty. The answer is the realm's name.
+    /// A host for which DNS names no realm is a failure.
+    HostRealm,
 }
 
 /// How the message should travel, and to whom.
