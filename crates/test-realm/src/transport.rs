@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use trihound_sansio::{ExchangeRequest, Service, Transport, TransportFailure, TransportHint};
+use trihound_sansio::{ExchangeRequest, Service, Transport, TransportFailure};
 
 use crate::realm::{Carrier, TestRealm};
 
@@ -40,6 +40,10 @@ impl RealmTransport {
 
 impl Transport for RealmTransport {
     fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
+        // A realm has one KDC, and asking it as the primary would be asking it again.
+        if request.hint.is_primary_only() {
+            return Err(TransportFailure::no_primary(&request.realm));
+        }
         self.round_trips = self.round_trips.saturating_add(1);
         let failure = |attempt: &str, advice: &str| TransportFailure {
             realm: request.realm.clone(),
@@ -58,7 +62,7 @@ impl Transport for RealmTransport {
                 "add the realm to the transport with RealmTransport::and",
             ));
         };
-        let datagram = request.hint == TransportHint::Any && request.message.len() <= MAX_DATAGRAM;
+        let datagram = !request.hint.is_stream_only() && request.message.len() <= MAX_DATAGRAM;
         // A lost datagram is followed by a stream, as a real transport does.
         let carriers: &[Carrier] = if datagram {
             &[Carrier::Datagram, Carrier::Stream]
