@@ -229,11 +229,17 @@ pub enum CredentialFailure {
     },
     /// None of the pre-authentication types that the KDC takes is known here.
     #[error(
-        "the KDC wants pre-authentication of type {offered}, none of which can be answered with this secret; permit encrypted timestamps for the account"
+        "the KDC wants pre-authentication of {client} and takes {offered}, none of which a password or key can answer here. \
+         It leaves encrypted timestamps out where the account has no key of the types asked for ({asked}): set its password \
+         anew so that it gets AES keys, or permit its type (permitted_enctypes; rc4-hmac needs allow_rc4 = true)"
     )]
     NoPreauthentication {
+        /// The client.
+        client: String,
         /// The types by number.
         offered: String,
+        /// The encryption types of the request.
+        asked: String,
     },
     /// The KDC named no encryption type for the password (RFC 4120 section 3.1.3).
     #[error(

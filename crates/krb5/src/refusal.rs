@@ -175,6 +175,10 @@ fn kdc_advice(code: i32, made_with: MadeWith, server: Timestamp, local: Timestam
         error_code::KRB_AP_ERR_BADADDR => {
             "the ticket is bound to another address: log in without addresses (noaddresses)"
         }
+        error_code::KDC_ERR_MUST_USE_USER2USER => {
+            "the KDC makes no tickets for this name's own key: it is a user's, or closed to \
+             services; ask for the service's own principal"
+        }
         error_code::KDC_ERR_SVC_UNAVAILABLE => "the KDC is overloaded or starting: try again",
         _ => "see the KDC's log for the reason",
     }

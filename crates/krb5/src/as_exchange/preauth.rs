@@ -131,7 +131,9 @@ impl Login {
     pub(super) fn key_for_timestamp(&self, hints: &Hints) -> Result<ClientKey, Error> {
         if !hints.types.contains(&pa_type::PA_ENC_TIMESTAMP) {
             return Err(CredentialFailure::NoPreauthentication {
+                client: self.client.to_string(),
                 offered: pa_type_names(&hints.types),
+                asked: list(&self.enctypes),
             }
             .into());
         }

@@ -238,10 +238,18 @@ fn what_is_no_answer_to_an_as_req_is_refused() {
             )
         },
     );
-    let Err(Error::Credential(CredentialFailure::NoPreauthentication { offered })) = result else {
+    let Err(Error::Credential(CredentialFailure::NoPreauthentication {
+        client,
+        offered,
+        asked,
+    })) = result
+    else {
         panic!()
     };
     assert_eq!(offered, "PA_PK_AS_REQ (16)");
+    assert_eq!(client, "alice@TEST.EXAMPLE");
+    // A KDC that has no key of these types takes no timestamp either: they are the evidence.
+    assert!(asked.contains("aes256-cts-hmac-sha1-96"), "{asked}");
 }
 
 /// Conformance rows 117 to 119: nothing is left behind after an end.
