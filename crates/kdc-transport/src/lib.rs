@@ -38,6 +38,7 @@
 mod attempt;
 mod dns;
 mod error;
+mod hostname;
 mod kkdcp;
 mod locate;
 mod reply;

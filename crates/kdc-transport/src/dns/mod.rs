@@ -5,6 +5,7 @@ mod error;
 use core::fmt;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::{Arc, OnceLock};
 
 pub use error::ResolveError;
 
@@ -112,6 +113,13 @@ impl SystemResolver {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The one that all transports of the process share, and with it what it remembers.
+    #[must_use]
+    pub fn shared() -> Arc<Self> {
+        static SHARED: OnceLock<Arc<SystemResolver>> = OnceLock::new();
+        Arc::clone(SHARED.get_or_init(|| Arc::new(Self::new())))
     }
 }
 

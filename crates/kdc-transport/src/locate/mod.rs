@@ -19,17 +19,10 @@ pub const KPASSWD_PORT: u16 = 464;
 /// The port of HTTPS, where a KDC proxy listens.
 pub const HTTPS_PORT: u16 = 443;
 
-/// Which of a realm's servers are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(dead_code)] // until the race asks for it
-pub(crate) enum Wanted {
-    /// Whichever answers first.
-    Any,
-    /// Only those that are known to have the newest passwords.
-    Primary,
-}
-
 /// The servers to ask, in the order of asking. Blocking, since DNS may be asked.
+///
+/// With [`trihound_sansio::TransportHint::is_primary_only`], only those that are known to be
+/// primary KDCs.
 ///
 /// # Errors
 ///
@@ -38,7 +31,6 @@ pub(crate) enum Wanted {
 pub(crate) fn locate(
     config: &Config,
     request: &ExchangeRequest,
-    wanted: Wanted,
     resolver: &dyn Resolve,
 ) -> Result<Vec<Server>, TransportFailure> {
     let _ = resolver;
@@ -46,8 +38,11 @@ pub(crate) fn locate(
         .into_iter()
         .map(|address| Server::new(address.host, address.port, ServerProtocol::Any))
         .collect();
-    if wanted == Wanted::Primary {
+    if request.hint.is_primary_only() {
         all.retain(|server| server.primary);
+    }
+    if all.is_empty() {
+        return Err(TransportFailure::no_primary(&request.realm));
     }
     Ok(all)
 }
