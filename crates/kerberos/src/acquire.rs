@@ -174,9 +174,7 @@ fn with_client_keytab(
     let policy = &config.environment.config.permitted_enctypes;
     Ok(client
         .filter(|client| !keytab.client_keys(client, policy).is_empty())
-        .map(|client| {
-            KerberosCredential::from_keytab_in_store(client, keytab, Arc::clone(&config.store))
-        }))
+        .map(|client| KerberosCredential::from_client_keytab(client, Arc::clone(&config.store))))
 }
 
 fn no_cache_is_none<T>(outcome: Result<T, StoreError>) -> Result<Option<T>, StoreError> {

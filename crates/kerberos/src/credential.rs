@@ -54,6 +54,13 @@ impl KerberosCredential {
         Self::with_outbound(Outbound::new(client, Secret::Keytab(keytab), store))
     }
 
+    /// A client with the client keytab of a store, as it is at the time of each login, whose tickets
+    /// go into the store: a key that was changed in the file is used from the next login on.
+    #[must_use]
+    pub fn from_client_keytab(client: Principal, store: Arc<dyn CredentialStore>) -> Self {
+        Self::with_outbound(Outbound::new(client, Secret::ClientKeytab, store))
+    }
+
     /// A client with one ticket, for its service or for the ticket-granting service.
     ///
     /// # Errors
@@ -153,6 +160,8 @@ enum Secret {
     None,
     Password(SecretString),
     Keytab(Arc<Keytab>),
+    /// The store's client keytab, read when it is needed.
+    ClientKeytab,
 }
 
 /// The outbound side.
@@ -183,15 +192,22 @@ impl Outbound {
         }
     }
 
+    /// Whether there is something to log in with besides tickets.
+    pub(crate) fn has_secret(&self) -> bool {
+        !matches!(self.secret, Secret::None)
+    }
+
     /// The secret for one AS exchange; `None` when there are only tickets.
-    pub(crate) fn secret(&self, environment: &Environment) -> Option<ClientSecret> {
-        match &self.secret {
+    pub(crate) fn secret(&self, environment: &Environment) -> Result<Option<ClientSecret>, Error> {
+        let policy = &environment.config.permitted_enctypes;
+        let keys =
+            |keytab: &Keytab| Some(ClientSecret::Keys(keytab.client_keys(&self.client, policy)));
+        Ok(match &self.secret {
             Secret::None => None,
             Secret::Password(password) => Some(ClientSecret::Password(password.duplicate())),
-            Secret::Keytab(keytab) => Some(ClientSecret::Keys(
-                keytab.client_keys(&self.client, &environment.config.permitted_enctypes),
-            )),
-        }
+            Secret::Keytab(keytab) => keys(keytab),
+            Secret::ClientKeytab => keys(&*self.store.client_keytab()?),
+        })
     }
 
     /// The KDC's clock less ours, in microseconds.
@@ -257,7 +273,7 @@ impl Outbound {
     }
 
     fn expiry(&self, now: Timestamp) -> Expiry {
-        if !matches!(self.secret, Secret::None) {
+        if self.has_secret() {
             return Expiry::Never;
         }
         let granting = self.ticket_granting_ticket(now).ok().flatten();

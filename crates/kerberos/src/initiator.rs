@@ -18,7 +18,7 @@ use crate::context::{Outcome, State, frame, unframe};
 use crate::credential::{KerberosCredential, Outbound};
 use crate::error::{ContextError, Error, TokenError, sspi_error};
 use crate::session::{Facts, InitiatorProofs, MutualProof, Proofs, Session};
-use crate::tickets::{ServiceTicket, TicketProof, TicketSearch};
+use crate::tickets::{Goal, ServiceTicket, TicketProof, TicketSearch};
 
 /// First byte of a KRB-ERROR: `[APPLICATION 30]`, constructed.
 const KRB_ERROR_TAG: u8 = 0x7e;
@@ -63,7 +63,7 @@ pub(crate) fn bindings_hash(
 }
 
 /// The principal of a target name; its realm is empty where the name has none.
-fn server_principal(target: &str) -> Result<Principal, trihound_sspi::Error> {
+pub(crate) fn server_principal(target: &str) -> Result<Principal, trihound_sspi::Error> {
     let name = ServicePrincipalName::parse(target)?;
     let realm = name.realm.as_deref().unwrap_or_default();
     Ok(Principal::new(
@@ -92,7 +92,12 @@ pub(crate) fn begin(
         flags: checksum_flags(request.requirements),
         bindings: bindings_hash(request.input)?,
     };
-    let search = TicketSearch::new(Arc::clone(outbound), server, environment.clone());
+    let search = TicketSearch::new(
+        Goal::Service,
+        Arc::clone(outbound),
+        server,
+        environment.clone(),
+    );
     let waiting = Box::new(ExpectKdcReply { search, plan });
     waiting.step(None).map_err(sspi_error)
 }

@@ -6,6 +6,8 @@
 //!   about to end, no secret           ──► renewal first, if it is renewable
 //! a password or keytab                ──► AS exchange ──► TGS exchange ──► done
 //! ```
+//!
+//! A program that keeps its tickets fresh ahead of need has two goals more: see [`Goal`].
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use trihound_krb5::{
     AsExchange, AsOptions, AsOutcome, AsRequest, Credentials, Environment, Error as KerberosError,
     KdcReplyVerified, Principal, TgsExchange, TgsOutcome, TgsRequest,
 };
-use trihound_sansio::{Exchange, ExchangeRequest, Progress, Reply};
+use trihound_sansio::{Exchange, ExchangeRequest, Progress, Reply, Timestamp};
 
 use crate::credential::Outbound;
 use crate::error::{ContextError, CredentialError, Error};
@@ -38,9 +40,22 @@ pub(crate) struct ServiceTicket {
     pub(crate) proof: TicketProof,
 }
 
+/// What a search is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// A ticket for the service, out of the store if there is one.
+    Service,
+    /// A ticket for the service from the KDC, whatever the store has.
+    FreshService,
+    /// A ticket-granting ticket from the KDC, whatever the store has: by the secret, else by
+    /// renewal.
+    FreshGranting,
+}
+
 /// The search under way.
 #[derive(Debug)]
 pub(crate) struct TicketSearch {
+    goal: Goal,
     outbound: Arc<Outbound>,
     environment: Environment,
     /// The service; with an empty realm where it is not known.
@@ -66,11 +81,13 @@ enum Stage {
 
 impl TicketSearch {
     pub(crate) fn new(
+        goal: Goal,
         outbound: Arc<Outbound>,
         server: Principal,
         environment: Environment,
     ) -> Self {
         Self {
+            goal,
             outbound,
             environment,
             server,
@@ -80,38 +97,60 @@ impl TicketSearch {
 
     fn begin(&self) -> Result<Stage, Error> {
         let now = self.environment.now(self.outbound.time_offset()?);
-        let found = self
-            .outbound
-            .service_ticket(&self.server, &self.guesses(), now)?;
-        if let Some(credentials) = found {
+        if self.goal == Goal::FreshGranting {
+            return self.begin_granting(now);
+        }
+        if self.goal == Goal::Service
+            && let Some(credentials) = self.stored(now)?
+        {
             let proof = TicketProof::FromStore;
             return Ok(Stage::Found(ServiceTicket { credentials, proof }));
         }
-        let granting = self.outbound.ticket_granting_ticket(now)?;
-        let secret = self.outbound.secret(&self.environment);
-        match (granting, secret) {
-            (Some(ticket), None) if may_renew(&ticket, now) => self.renew(ticket).map(Stage::Next),
-            (Some(ticket), _) => self.ask_for_service(ticket).map(Stage::Next),
-            (None, Some(secret)) => {
-                let mut request = AsRequest::new(self.outbound.client.clone(), secret);
-                let config = &self.environment.config;
-                request.options = AsOptions {
-                    forwardable: config.forwardable,
-                    proxiable: config.proxiable,
-                    canonicalize: config.canonicalize,
-                    ..AsOptions::default()
-                };
-                request.lifetime = Some(config.ticket_lifetime);
-                request.renew_lifetime =
-                    (!config.renew_lifetime.is_zero()).then_some(config.renew_lifetime);
-                let exchange = AsExchange::begin(request, &self.environment)?;
-                Ok(Stage::Next(State::ExpectAsReply(Box::new(exchange))))
+        match self.outbound.ticket_granting_ticket(now)? {
+            Some(ticket) if may_renew(&ticket, now) && !self.outbound.has_secret() => {
+                self.renew(ticket).map(Stage::Next)
             }
-            (None, None) => Err(CredentialError::NoTicketGrantingTicket {
+            Some(ticket) => self.ask_for_service(ticket).map(Stage::Next),
+            None => self.log_in(),
+        }
+    }
+
+    fn begin_granting(&self, now: Timestamp) -> Result<Stage, Error> {
+        if self.outbound.has_secret() {
+            return self.log_in();
+        }
+        match self.outbound.ticket_granting_ticket(now)? {
+            Some(ticket) => self.renew(ticket).map(Stage::Next),
+            None => self.log_in(),
+        }
+    }
+
+    /// A valid ticket for the service that the store has.
+    pub(crate) fn stored(&self, now: Timestamp) -> Result<Option<Arc<Credentials>>, Error> {
+        self.outbound
+            .service_ticket(&self.server, &self.guesses(), now)
+    }
+
+    fn log_in(&self) -> Result<Stage, Error> {
+        let Some(secret) = self.outbound.secret(&self.environment)? else {
+            return Err(CredentialError::NoTicketGrantingTicket {
                 client: self.outbound.client.to_string(),
             }
-            .into()),
-        }
+            .into());
+        };
+        let mut request = AsRequest::new(self.outbound.client.clone(), secret);
+        let config = &self.environment.config;
+        request.options = AsOptions {
+            forwardable: config.forwardable,
+            proxiable: config.proxiable,
+            canonicalize: config.canonicalize,
+            ..AsOptions::default()
+        };
+        request.lifetime = Some(config.ticket_lifetime);
+        request.renew_lifetime =
+            (!config.renew_lifetime.is_zero()).then_some(config.renew_lifetime);
+        let exchange = AsExchange::begin(request, &self.environment)?;
+        Ok(Stage::Next(State::ExpectAsReply(Box::new(exchange))))
     }
 
     /// The names under which a ticket for the service may be kept, most likely first.
@@ -149,9 +188,22 @@ impl TicketSearch {
         {
             self.outbound.set_time_offset(offset)?;
         }
-        let ticket = Arc::new(outcome.credentials);
-        self.outbound.keep_granting(&ticket)?;
-        self.ask_for_service(ticket).map(Stage::Next)
+        self.granted(outcome.credentials, outcome.verified)
+    }
+
+    /// Goes on with a new ticket-granting ticket.
+    fn granted(
+        &self,
+        credentials: Credentials,
+        verified: KdcReplyVerified,
+    ) -> Result<Stage, Error> {
+        let credentials = Arc::new(credentials);
+        self.outbound.keep_granting(&credentials)?;
+        if self.goal == Goal::FreshGranting {
+            let proof = TicketProof::FromKdc(verified);
+            return Ok(Stage::Found(ServiceTicket { credentials, proof }));
+        }
+        self.ask_for_service(credentials).map(Stage::Next)
     }
 
     fn renewed(
@@ -164,11 +216,8 @@ impl TicketSearch {
             Ok(Progress::Exchange(request)) => {
                 Ok(Stage::Asks(State::ExpectRenewal(exchange, old), request))
             }
-            Ok(Progress::Done(outcome)) => {
-                let ticket = Arc::new(outcome.credentials);
-                self.outbound.keep_granting(&ticket)?;
-                self.ask_for_service(ticket).map(Stage::Next)
-            }
+            Ok(Progress::Done(outcome)) => self.granted(outcome.credentials, outcome.verified),
+            Err(error) if self.goal == Goal::FreshGranting => Err(error.into()),
             // The old ticket is still good for a while; the next search tries again.
             Err(_) => self.ask_for_service(old).map(Stage::Next),
         }
@@ -210,7 +259,7 @@ impl TicketSearch {
     }
 }
 
-fn may_renew(ticket: &Credentials, now: trihound_sansio::Timestamp) -> bool {
+fn may_renew(ticket: &Credentials, now: Timestamp) -> bool {
     ticket.renew_till.is_some_and(|till| till > ticket.endtime)
         && !ticket.is_valid_for(now, RENEW_BEFORE_END)
 }
