@@ -127,6 +127,9 @@ pub struct AsOutcome {
     pub time_offset: Option<i64>,
     /// Whether the KDC speaks FAST, as told under the protection of enc-pa-rep.
     pub fast_available: bool,
+    /// By which pre-authentication the KDC was answered, a padata type (RFC 4120 section 7.5.2); `None` if it
+    /// wanted none. MIT's caches note it (`pa_type`).
+    pub preauthentication: Option<i32>,
     /// When the password or key expires, if the KDC told.
     pub key_expiration: Option<Timestamp>,
     /// Proof of the checks.

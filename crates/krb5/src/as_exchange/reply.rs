@@ -64,6 +64,10 @@ pub(super) fn accept(state: &ExpectAsReply, der: &[u8]) -> Result<AsOutcome, Err
         credentials,
         time_offset,
         fast_available: confirmed.fast_available,
+        preauthentication: sent
+            .preauth_key
+            .as_ref()
+            .map(|_| pa_type::PA_ENC_TIMESTAMP),
         key_expiration,
         verified,
     })

@@ -193,7 +193,13 @@ fn check_request(request: &TgsRequest, environment: &Environment) -> Result<(), 
         .into());
     }
     let now = environment.now(request.time_offset);
-    if !tgt.is_valid_at(now) {
+    // RFC 4120 3.3.3 with 1.6: what has ended is of no use. Of a renewal the KDC is the judge, whose
+    // clock may be behind ours by as much as the skew.
+    let ended_at = match request.operation {
+        TgsOperation::Renew => now.minus(environment.config.clock_skew),
+        _ => now,
+    };
+    if !tgt.is_valid_at(ended_at) {
         return Err(CredentialFailure::TicketExpired {
             server: tgt.server.to_string(),
             endtime: tgt.endtime,

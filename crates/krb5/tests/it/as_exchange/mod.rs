@@ -68,6 +68,7 @@ fn a_login_without_preauthentication_gives_what_the_encrypted_part_says() {
     assert_eq!(credentials.endtime, Timestamp::from_seconds(NOW + 36_000));
     assert_eq!(outcome.time_offset, None);
     assert!(outcome.fast_available);
+    assert_eq!(outcome.preauthentication, None);
     // RFC 4120 5.4.2: either tag is taken.
     assert!(altered(|parts| parts.other_tag = true).is_ok());
 }

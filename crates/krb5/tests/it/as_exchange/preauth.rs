@@ -9,7 +9,10 @@ fn preauthentication_sends_a_timestamp_once_the_kdc_told_the_enctype_and_echoes_
     let kdc = Kdc::new(&world);
     world.clock.set(Timestamp::from_parts(NOW, 123_456));
     let (result, requests) = preauthenticated(&world, &kdc, password_login(), |_, _| None);
-    result.unwrap();
+    assert_eq!(
+        result.unwrap().preauthentication,
+        Some(pa_type::PA_ENC_TIMESTAMP)
+    );
     assert_eq!(requests.len(), 2);
     assert!(kdc.timestamp(&requests[0].message).is_none());
     let stamp = kdc.timestamp(&requests[1].message).unwrap();

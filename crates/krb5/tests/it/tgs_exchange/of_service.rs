@@ -27,6 +27,41 @@ fn row_103_a_service_ticket_is_renewed_but_grants_nothing() {
     }
 }
 
+/// Conformance row 103: whether a ticket has ended is for the KDC to say, as long as its clock may be behind by the skew.
+#[test]
+fn row_103_a_ticket_that_ended_within_the_skew_is_renewed_by_the_kdc() {
+    let world = World::new();
+    let ticket = renewable(&world);
+    let end = ticket.endtime.seconds();
+    let now = |seconds| world.clock.set(Timestamp::from_seconds(seconds));
+    now(end + 299);
+    let renewal = |parts: &mut Parts| {
+        renewed(parts);
+        parts.part.authtime = time(ticket.authtime.seconds());
+    };
+    let outcome = get_ticket(&world, TgsRequest::renew(ticket.clone()), renewal);
+    assert_eq!(
+        outcome.unwrap().credentials.endtime,
+        Timestamp::from_seconds(NOW + 50_000)
+    );
+    // Anything else wants a ticket that still lasts.
+    for request in [
+        TgsRequest::new(ticket.clone(), service()),
+        TgsRequest::validate(ticket.clone()),
+        TgsRequest::forward(ticket.clone()),
+    ] {
+        assert!(matches!(
+            TgsExchange::begin(request, &world.environment),
+            Err(Error::Credential(CredentialFailure::TicketExpired { .. }))
+        ));
+    }
+    now(end + 300);
+    assert!(matches!(
+        TgsExchange::begin(TgsRequest::renew(ticket.clone()), &world.environment),
+        Err(Error::Credential(CredentialFailure::TicketExpired { .. }))
+    ));
+}
+
 /// Conformance rows 69 and 185: a host whose clock is wrong checks its KDC all the same.
 #[test]
 fn row_185_a_wrong_clock_does_not_hinder_the_hosts_own_ticket() {
