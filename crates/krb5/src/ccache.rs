@@ -3,8 +3,10 @@
 //! Read are the versions 1 to 4 of the FILE format; written is version 4. Where the file lies, its
 //! mode and its locks are the business of whoever opens it.
 
+mod file;
 mod format;
 mod kirbi;
+mod write;
 
 use std::sync::Arc;
 
@@ -16,11 +18,15 @@ use trihound_secret::SecretBytes;
 
 use crate::credentials::Credentials;
 use crate::name::Principal;
+use format::{CutRecord, Encoding};
 
+pub use file::{CacheFile, Patch};
 pub use kirbi::{from_krb_cred, from_krb_cred_parts, krb_cred_info, to_krb_cred};
 
 /// The realm of entries that are no tickets but settings of the cache.
 const CONFIG_REALM: &str = "X-CACHECONF:";
+/// The realm of such entries once they are removed.
+const REMOVED_CONFIG_REALM: &str = "X-RMED-CONF:";
 /// The first name component of such entries.
 const CONFIG_NAME: &str = "krb5_ccache_conf_data";
 
@@ -46,6 +52,14 @@ pub enum CacheError {
         offset: usize,
         /// Number of bytes that should be there.
         needed: usize,
+    },
+    /// Something stands behind what should be alone.
+    #[error("credential cache: {extra} bytes stand behind {what}, which should be alone there")]
+    TrailingBytes {
+        /// What should be alone.
+        what: &'static str,
+        /// How many bytes there are behind it.
+        extra: usize,
     },
     /// In format version 1 the count includes the realm, so zero cannot be.
     #[error("credential cache: the name at offset {offset} has no realm; the file is damaged")]
@@ -129,8 +143,69 @@ impl ConfigEntry {
     }
 }
 
-/// A credential cache in memory.
+/// One record of a cache.
 #[derive(Debug)]
+pub enum Entry {
+    /// A ticket.
+    Ticket(Box<Credentials>),
+    /// A setting.
+    Config(ConfigEntry),
+    /// Something that was removed and left its place in the file.
+    Removed,
+}
+
+/// Writes a ticket as keyrings, daemons and files of version 4 have it.
+///
+/// # Errors
+///
+/// [`CacheError::TooLong`] when a name, a key or an address does not fit.
+pub fn marshal_credentials(credentials: &Credentials) -> Result<SecretBytes, CacheError> {
+    write::to_secret(Encoding::CURRENT, |out| out.credential(credentials))
+}
+
+/// Writes a setting in the form of a ticket of `client`, the cache's principal.
+///
+/// # Errors
+///
+/// [`CacheError::TooLong`] when a name or the value does not fit.
+pub fn marshal_config(client: &Principal, entry: &ConfigEntry) -> Result<SecretBytes, CacheError> {
+    write::to_secret(Encoding::CURRENT, |out| out.config(client, entry))
+}
+
+/// Reads what [`marshal_credentials`] or [`marshal_config`] wrote.
+///
+/// # Errors
+///
+/// [`CacheError::Truncated`] and [`CacheError::TrailingBytes`].
+pub fn unmarshal_credentials(bytes: &[u8]) -> Result<Entry, CacheError> {
+    format::alone(bytes, "a ticket", |parser| {
+        parser.record().map(|(entry, _)| entry)
+    })
+}
+
+/// Writes a principal as keyrings, daemons and files of version 4 have it.
+///
+/// # Errors
+///
+/// [`CacheError::TooLong`] when the name does not fit.
+pub fn marshal_principal(principal: &Principal) -> Result<Vec<u8>, CacheError> {
+    let bytes = write::to_secret(Encoding::CURRENT, |out| out.principal(principal))?;
+    Ok(bytes.expose().to_vec())
+}
+
+/// Reads what [`marshal_principal`] wrote.
+///
+/// # Errors
+///
+/// [`CacheError::Truncated`] and [`CacheError::TrailingBytes`].
+pub fn unmarshal_principal(bytes: &[u8]) -> Result<Principal, CacheError> {
+    format::alone(bytes, "a principal", |parser| {
+        parser.principal("a principal")
+    })
+}
+
+/// A credential cache in memory.
+#[derive(Clone, Debug)]
 pub struct CredentialCache {
     /// The default client.
     pub principal: Principal,
@@ -166,7 +241,7 @@ impl CredentialCache {
     ///
     /// [`CacheError`] with what is damaged and where. Nothing of a damaged file is used.
     pub fn parse(bytes: &[u8]) -> Result<Self, CacheError> {
-        format::parse(bytes)
+        format::parse(bytes, CutRecord::Refuse).map(|content| content.cache)
     }
 
     /// Writes the cache in version 4: settings first, then the tickets.
@@ -175,7 +250,7 @@ impl CredentialCache {
     ///
     /// [`CacheError::TooLong`] when a name, a key or a time offset does not fit.
     pub fn to_bytes(&self) -> Result<SecretBytes, CacheError> {
-        format::write(self)
+        write::to_secret(Encoding::CURRENT, |out| out.cache(self))
     }
 
     /// The format version that the cache was read from; 4 for a new one.
@@ -212,14 +287,21 @@ impl CredentialCache {
         self.find(&self.principal, &krbtgt, now)
     }
 
-    /// Adds a ticket, in the place of one for the same client, service and kind.
+    /// Adds a ticket, in the place of one that it [replaces](Self::replaces).
     pub fn store(&mut self, credentials: Arc<Credentials>) {
-        self.credentials.retain(|held| {
-            held.client != credentials.client
-                || held.server != credentials.server
-                || held.is_skey != credentials.is_skey
-        });
+        self.credentials
+            .retain(|held| !Self::replaces(&credentials, held));
         self.credentials.push(credentials);
+    }
+
+    /// Whether a new ticket makes a held one superfluous: it is for the same client and service, of
+    /// the same kind, and its session key is of the same encryption type.
+    #[must_use]
+    pub fn replaces(new: &Credentials, held: &Credentials) -> bool {
+        held.client == new.client
+            && held.server == new.server
+            && held.is_skey == new.is_skey
+            && held.session_key.enctype() == new.session_key.enctype()
     }
 
     /// Removes the tickets of `client` for `server` and tells how many there were.
@@ -252,6 +334,10 @@ impl CredentialCache {
 
 fn is_config_realm(realm: &Realm) -> bool {
     realm.as_bytes() == CONFIG_REALM.as_bytes()
+}
+
+fn is_removed_config_realm(realm: &Realm) -> bool {
+    realm.as_bytes() == REMOVED_CONFIG_REALM.as_bytes()
 }
 
 /// The number of an encryption type as it stands in files, in 16 bits.

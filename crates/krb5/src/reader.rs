@@ -23,6 +23,14 @@ impl Order {
     } else {
         Self::Little
     };
+
+    /// The bytes of a number.
+    pub(crate) fn u32(self, number: u32) -> [u8; 4] {
+        match self {
+            Self::Big => number.to_be_bytes(),
+            Self::Little => number.to_le_bytes(),
+        }
+    }
 }
 
 /// Reads integers and counted strings in turn; every length is checked against what is left, so
@@ -47,8 +55,17 @@ impl<'a> Reader<'a> {
         self.offset
     }
 
+    pub(crate) fn order(&self) -> Order {
+        self.order
+    }
+
     pub(crate) fn remaining(&self) -> usize {
         self.left.len()
+    }
+
+    /// What is left, without taking it.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.left
     }
 
     pub(crate) fn is_empty(&self) -> bool {
