@@ -4,118 +4,26 @@
 //! 0x0502. The file is a list of entries behind their 32-bit sizes, without a count: a file that
 //! ends right behind an entry is whole. A negative size is a deleted entry.
 
+mod edit;
+mod error;
+mod format;
+mod rotation;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use thiserror::Error;
-use trihound_asn1::name_type;
 use trihound_crypto::{Enctype, EnctypePolicy, Key};
 use trihound_sansio::Timestamp;
 use trihound_secret::SecretBytes;
 
 use crate::credentials::KeyMaterial;
 use crate::name::Principal;
-use crate::reader::{Order, Reader, Short};
 
-const FORMAT: u8 = 5;
-const VERSION_1: u8 = 1;
-const VERSION_2: u8 = 2;
+pub use edit::{KeytabEdit, KeytabWrite};
+pub use error::{KeyNotFound, KeytabError};
+pub use rotation::ReplacedKeys;
 
-/// Why bytes are not a keytab, or a keytab cannot be written.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KeytabError {
-    /// The first two bytes are not 05 01 or 05 02.
-    #[error("not a keytab: it begins with {found:02x?} instead of [05, 02]")]
-    UnknownVersion {
-        /// What the file begins with, two bytes at most.
-        found: Vec<u8>,
-    },
-    /// Something is longer than what is left of its entry or of the file.
-    #[error(
-        "keytab entry {entry}: {needed} bytes are needed at offset {offset} and the entry or \
-         file ends before; the file is cut short or damaged"
-    )]
-    Truncated {
-        /// Index of the entry, deleted ones not counted.
-        entry: usize,
-        /// Offset in the file.
-        offset: usize,
-        /// Number of bytes that should be there.
-        needed: usize,
-    },
-    /// The size of an entry is the one negative number that has no counterpart.
-    #[error(
-        "keytab entry {entry}: the size at offset {offset} is -2147483648; the file is damaged"
-    )]
-    HoleSize {
-        /// Index of the entry, deleted ones not counted.
-        entry: usize,
-        /// Offset of the size in the file.
-        offset: usize,
-    },
-    /// In format 0x0501 the count includes the realm, so zero cannot be.
-    #[error("keytab entry {entry}: the name at offset {offset} has no realm; the file is damaged")]
-    NoRealm {
-        /// Index of the entry, deleted ones not counted.
-        entry: usize,
-        /// Offset of the count in the file.
-        offset: usize,
-    },
-    /// A part of an entry does not fit the format's length fields.
-    #[error("keytab entry {entry}: {what} does not fit the file format")]
-    TooLong {
-        /// Index of the entry.
-        entry: usize,
-        /// The part in question.
-        what: &'static str,
-    },
-}
-
-/// Why no key was found, with what there is instead.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KeyNotFound {
-    /// No entry is of this principal.
-    #[error(
-        "the keytab has no key of {principal} among its {entries} entries; \
-         add one, or accept for a principal that it has"
-    )]
-    Principal {
-        /// Whose key was looked for.
-        principal: String,
-        /// How many entries the keytab has.
-        entries: usize,
-    },
-    /// The principal has keys, of other encryption types.
-    #[error(
-        "the keytab has no {enctype} key of {principal}, only {available:?}; \
-         export the keytab again with the types that the KDC uses for this principal"
-    )]
-    Enctype {
-        /// Whose key was looked for.
-        principal: String,
-        /// Of which type.
-        enctype: Enctype,
-        /// Types of the keys that there are.
-        available: Vec<Enctype>,
-    },
-    /// The principal has keys of the type, of other versions.
-    #[error(
-        "the ticket is encrypted in version {kvno} of the {enctype} key of {principal}; the \
-         keytab has {available:?}; export the keytab again, or get a fresh ticket"
-    )]
-    KeyVersion {
-        /// Whose key was looked for.
-        principal: String,
-        /// Of which type.
-        enctype: Enctype,
-        /// Of which version.
-        kvno: u32,
-        /// Versions that there are.
-        available: Vec<u32>,
-    },
-}
+use format::{Layout, Version, write_entry};
 
 /// A long-term key of a principal.
 #[derive(Debug)]
@@ -203,47 +111,7 @@ impl Keytab {
     /// [`KeytabError`] with the index and offset of what is damaged. Nothing of a damaged file is
     /// used.
     pub fn parse(bytes: &[u8]) -> Result<Self, KeytabError> {
-        let (version, body) = match bytes {
-            [FORMAT, version @ (VERSION_1 | VERSION_2), body @ ..] => (*version, body),
-            _ => {
-                return Err(KeytabError::UnknownVersion {
-                    found: bytes.iter().take(2).copied().collect(),
-                });
-            }
-        };
-        let order = if version == VERSION_1 {
-            Order::NATIVE
-        } else {
-            Order::Big
-        };
-        let mut reader = Reader::new(body, order);
-        let mut keytab = Self::new();
-        while !reader.is_empty() {
-            let entry = keytab.entries.len();
-            let at = reader.offset();
-            match reader.i32().map_err(|short| truncated(entry, short))? {
-                // Room that was set aside and never used: there is nothing behind it.
-                0 => break,
-                // MIT doc formats/keytab: a negative size is a hole to skip, and this one's
-                // absolute value is not a 32-bit integer.
-                i32::MIN => {
-                    return Err(KeytabError::HoleSize {
-                        entry,
-                        offset: at.saturating_add(2),
-                    });
-                }
-                size => {
-                    let length = usize::try_from(size.unsigned_abs()).unwrap_or(usize::MAX);
-                    let record = reader
-                        .sub(length)
-                        .map_err(|short| truncated(entry, short))?;
-                    if size > 0 {
-                        keytab.push(parse_entry(record, version, entry)?);
-                    }
-                }
-            }
-        }
-        Ok(keytab)
+        Layout::of(bytes)?.entries()
     }
 
     /// Writes the keytab in format 0x0502, every version number in 8 and in 32 bits.
@@ -252,14 +120,19 @@ impl Keytab {
     ///
     /// [`KeytabError::TooLong`] when a name, a key or an encryption type does not fit.
     pub fn to_bytes(&self) -> Result<SecretBytes, KeytabError> {
-        let mut out = vec![FORMAT, VERSION_2];
+        let mut records = Vec::with_capacity(self.entries.len());
         for (index, entry) in self.entries.iter().enumerate() {
-            let record = write_entry(entry, index)?;
-            let size = i32::try_from(record.len()).map_err(|_| KeytabError::TooLong {
-                entry: index,
-                what: "the entry",
-            })?;
-            out.extend_from_slice(&size.to_be_bytes());
+            records.push(write_entry(entry, index, Version::WRITTEN)?);
+        }
+        // In one piece: growth would leave halves of keys behind.
+        let length = records
+            .iter()
+            .map(|record| record.len().saturating_add(4))
+            .fold(2, usize::saturating_add);
+        let mut out = Vec::with_capacity(length);
+        out.extend_from_slice(&Version::WRITTEN.header());
+        for (index, record) in records.iter().enumerate() {
+            out.extend_from_slice(&Version::WRITTEN.size(record.len(), index)?);
             out.extend_from_slice(record.expose());
         }
         Ok(SecretBytes::from(out))
@@ -267,12 +140,16 @@ impl Keytab {
 
     /// Adds an entry at the end.
     pub fn push(&mut self, entry: KeytabEntry) {
+        self.push_shared(Arc::new(entry));
+    }
+
+    fn push_shared(&mut self, entry: Arc<KeytabEntry>) {
         let index = self.entries.len();
         self.by_principal
             .entry(entry.principal.clone())
             .or_default()
             .push(index);
-        self.entries.push(Arc::new(entry));
+        self.entries.push(entry);
     }
 
     /// All entries, in the file's order.
@@ -312,8 +189,7 @@ impl Keytab {
         enctype: Enctype,
     ) -> Result<&Arc<KeytabEntry>, KeyNotFound> {
         let best = self
-            .of_principal(principal)
-            .filter(|entry| entry.key.enctype() == enctype && entry.matches_kvno(kvno))
+            .matching(principal, kvno, enctype)
             .reduce(|best, entry| {
                 if entry.is_better_than(best, kvno) {
                     entry
@@ -322,6 +198,36 @@ impl Keytab {
                 }
             });
         best.ok_or_else(|| self.why_not(principal, kvno, enctype))
+    }
+
+    /// Every key of `principal` that a ticket of this type and version could be encrypted in, the one
+    /// of [`Self::find`] first: a KDC that names no version may have used an older key, and a key may
+    /// have been exchanged without a new version.
+    #[must_use]
+    pub fn candidates(
+        &self,
+        principal: &Principal,
+        kvno: Option<u32>,
+        enctype: Enctype,
+    ) -> Vec<&Arc<KeytabEntry>> {
+        let mut found: Vec<_> = self.matching(principal, kvno, enctype).collect();
+        found.sort_by(|one, other| {
+            // Stable: of two that are alike, the first of the file.
+            other
+                .is_better_than(one, kvno)
+                .cmp(&one.is_better_than(other, kvno))
+        });
+        found
+    }
+
+    fn matching(
+        &self,
+        principal: &Principal,
+        kvno: Option<u32>,
+        enctype: Enctype,
+    ) -> impl Iterator<Item = &Arc<KeytabEntry>> {
+        self.of_principal(principal)
+            .filter(move |entry| entry.key.enctype() == enctype && entry.matches_kvno(kvno))
     }
 
     /// Every entry of other principals that a ticket of this type and version could be for, in
@@ -399,97 +305,4 @@ impl FromIterator<KeytabEntry> for Keytab {
         }
         keytab
     }
-}
-
-fn truncated(entry: usize, short: Short) -> KeytabError {
-    KeytabError::Truncated {
-        entry,
-        // The reader begins behind the two bytes of the version.
-        offset: short.offset.saturating_add(2),
-        needed: short.needed,
-    }
-}
-
-fn parse_entry(
-    mut record: Reader<'_>,
-    version: u8,
-    entry: usize,
-) -> Result<KeytabEntry, KeytabError> {
-    let short = |short| truncated(entry, short);
-    let at = record.offset();
-    let mut count = record.u16().map_err(short)?;
-    if version == VERSION_1 {
-        // MIT doc formats/keytab: version 1 counts the realm among the components.
-        count = count.checked_sub(1).ok_or(KeytabError::NoRealm {
-            entry,
-            offset: at.saturating_add(2),
-        })?;
-    }
-    let realm = record.counted16().map_err(short)?;
-    let mut components = Vec::new();
-    for _ in 0..count {
-        components.push(record.counted16().map_err(short)?);
-    }
-    let name_type = if version == VERSION_1 {
-        name_type::NT_PRINCIPAL
-    } else {
-        record.i32().map_err(short)?
-    };
-    let timestamp = Timestamp::from_seconds(i64::from(record.u32().map_err(short)?));
-    let low_byte = u32::from(record.u8().map_err(short)?);
-    let enctype = Enctype(i32::from(record.i16().map_err(short)?));
-    let key = SecretBytes::from(record.counted16().map_err(short)?);
-    // MIT doc formats/keytab: the 32-bit version is there if four bytes are, and counts if it is
-    // not zero (conformance row 114). What else follows belongs to other implementations.
-    let wide = if record.remaining() >= 4 {
-        record.u32().map_err(short)?
-    } else {
-        0
-    };
-    Ok(KeytabEntry {
-        principal: Principal::new(realm, name_type, components),
-        timestamp,
-        kvno: if wide == 0 { low_byte } else { wide },
-        kvno_is_8_bit: wide == 0,
-        key: KeyMaterial::new(enctype, key),
-    })
-}
-
-fn write_entry(entry: &KeytabEntry, index: usize) -> Result<SecretBytes, KeytabError> {
-    let too_long = |what| KeytabError::TooLong { entry: index, what };
-    let principal = &entry.principal;
-    let count = u16::try_from(principal.components().count())
-        .map_err(|_| too_long("the number of name components"))?;
-    let enctype = i16::try_from(entry.key.enctype().0)
-        .map_err(|_| too_long("the number of the encryption type"))?;
-    let low_byte = u8::try_from(entry.kvno & 0xff).unwrap_or_default();
-    // The size is known beforehand so that no half-written key is left behind by growth.
-    let names = principal
-        .components()
-        .map(|component| component.len().saturating_add(2))
-        .fold(principal.realm.as_bytes().len(), usize::saturating_add);
-    let key = entry.key.expose();
-    let capacity = names.saturating_add(key.len()).saturating_add(21);
-
-    let mut out = Vec::with_capacity(capacity);
-    out.extend_from_slice(&count.to_be_bytes());
-    write_counted(&mut out, principal.realm.as_bytes()).ok_or_else(|| too_long("the realm"))?;
-    for component in principal.components() {
-        write_counted(&mut out, component).ok_or_else(|| too_long("a name component"))?;
-    }
-    out.extend_from_slice(&principal.name.name_type.to_be_bytes());
-    let seconds = u32::try_from(entry.timestamp.seconds()).unwrap_or_default();
-    out.extend_from_slice(&seconds.to_be_bytes());
-    out.push(low_byte);
-    out.extend_from_slice(&enctype.to_be_bytes());
-    write_counted(&mut out, key).ok_or_else(|| too_long("the key"))?;
-    let wide = if entry.kvno_is_8_bit { 0 } else { entry.kvno };
-    out.extend_from_slice(&wide.to_be_bytes());
-    Ok(SecretBytes::from(out))
-}
-
-fn write_counted(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
-    out.extend_from_slice(&u16::try_from(bytes.len()).ok()?.to_be_bytes());
-    out.extend_from_slice(bytes);
-    Some(())
 }

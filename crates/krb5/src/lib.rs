@@ -35,7 +35,9 @@ pub use error::{
     PeerRefused, Policy,
 };
 pub use kdc_reply::KdcReplyVerified;
-pub use keytab::{KeyNotFound, Keytab, KeytabEntry, KeytabError, KeytabKey};
+pub use keytab::{
+    KeyNotFound, Keytab, KeytabEdit, KeytabEntry, KeytabError, KeytabKey, KeytabWrite, ReplacedKeys,
+};
 pub use name::{NameError, Principal};
 pub use profile::{NoIncludes, Profile, ProfileError, ProfileErrorReason, ProfileSource};
 pub use refusal::build_krb_error;

@@ -37,10 +37,10 @@ pub(super) fn open_ticket(
         .then(|| request.keytab.others(wanted, kvno, enctype))
         .into_iter()
         .flatten();
-    let first = request.keytab.find(wanted, kvno, enctype).ok();
-    let has_own = first.is_some();
+    let own = request.keytab.candidates(wanted, kvno, enctype);
+    let has_own = !own.is_empty();
     let mut tried: usize = 0;
-    for entry in first.into_iter().chain(others) {
+    for entry in own.into_iter().chain(others) {
         tried = tried.saturating_add(1);
         if let Some(plain) = decrypt(ticket, entry, policy) {
             return Ok((

@@ -265,8 +265,8 @@ fn a_version_1_name_without_its_realm_is_refused() {
     );
 }
 
-/// The file has no count: one that ends right behind an entry is a shorter file. Anywhere else the
-/// end is an error.
+/// The file has no count: one that ends right behind an entry is a shorter file, and so is one that
+/// ends within the zeros which a size begins with. Anywhere else the end is an error.
 #[test]
 fn a_file_cut_anywhere_but_behind_an_entry_is_refused() {
     let record = Record::default().version_2();
@@ -274,7 +274,10 @@ fn a_file_cut_anywhere_but_behind_an_entry_is_refused() {
     let ends = [2, 2 + 4 + record.len(), bytes.len()];
     for length in 0..=bytes.len() {
         let parsed = Keytab::parse(&bytes[..length]);
-        match ends.iter().position(|&end| end == length) {
+        match ends
+            .iter()
+            .position(|&end| (end..=end + 3).contains(&length))
+        {
             Some(entries) => assert_eq!(parsed.unwrap().entries().len(), entries),
             None if length < 2 => {
                 assert!(matches!(parsed, Err(KeytabError::UnknownVersion { .. })));

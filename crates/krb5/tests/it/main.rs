@@ -16,6 +16,7 @@ mod ccache;
 mod clock;
 mod config;
 mod keytab;
+mod keytab_edit;
 mod kirbi;
 mod names;
 mod profile;
