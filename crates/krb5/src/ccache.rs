@@ -5,6 +5,8 @@
 
 mod file;
 mod format;
+pub mod kcm;
+pub mod keyring;
 mod kirbi;
 mod write;
 
