@@ -143,7 +143,8 @@ impl Keytab {
         self.push_shared(Arc::new(entry));
     }
 
-    fn push_shared(&mut self, entry: Arc<KeytabEntry>) {
+    /// Adds an entry that another keytab has too, with what was made of its key.
+    pub fn push_shared(&mut self, entry: Arc<KeytabEntry>) {
         let index = self.entries.len();
         self.by_principal
             .entry(entry.principal.clone())

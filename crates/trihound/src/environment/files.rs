@@ -90,7 +90,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
+pub(crate) fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -164,13 +164,13 @@ fn not_a_cache(reason: &'static str) -> io::Error {
 }
 
 #[cfg(unix)]
-fn is_same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+pub(crate) fn is_same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 #[cfg(not(unix))]
-fn is_same_file(_: &fs::Metadata, _: &fs::Metadata) -> bool {
+pub(crate) fn is_same_file(_: &fs::Metadata, _: &fs::Metadata) -> bool {
     true
 }
 

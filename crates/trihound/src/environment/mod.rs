@@ -5,6 +5,7 @@
 //! [`trihound_kerberos::Kerberos`] from values and leaves this module alone.
 
 mod files;
+mod keytab;
 mod load;
 mod names;
 mod store;
@@ -15,6 +16,7 @@ use std::path::Path;
 use trihound_krb5::{CredentialCache, Keytab, StoreError};
 
 pub use files::FileProfileSource;
+pub use keytab::NamedKeytab;
 pub use load::{ConfigurationError, load_config, load_config_from};
 pub use names::{
     CacheName, DirName, KeytabName, NameError, default_client_keytab_path, default_keytab_path,
@@ -28,13 +30,7 @@ pub use store::FileStore;
 ///
 /// [`StoreError::NoKeytab`] when there is no such file, [`StoreError::Unusable`] when it is damaged.
 pub fn read_keytab(path: &Path) -> Result<Keytab, StoreError> {
-    let bytes = files::read_secret(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => StoreError::NoKeytab {
-            reason: format!("there is no file {}", path.display()),
-        },
-        _ => unusable(path, &error),
-    })?;
-    Keytab::parse(bytes.expose()).map_err(|error| unusable(path, &error))
+    keytab::read_file(path)
 }
 
 /// Reads a credential cache file.

@@ -264,6 +264,12 @@ impl KeytabName {
     }
 }
 
+impl From<PathBuf> for KeytabName {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
 impl std::fmt::Display for KeytabName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

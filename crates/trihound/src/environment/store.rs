@@ -10,7 +10,8 @@ use trihound_krb5::{
 use trihound_sansio::Timestamp;
 
 use super::files::{read_secret, write_atomically};
-use super::names::{CacheName, NameError, default_client_keytab_path, default_keytab_path};
+use super::keytab::NamedKeytab;
+use super::names::{CacheName, KeytabName, NameError};
 
 /// The tickets and keys of the user whom the process runs for, where MIT's programs have them.
 ///
@@ -19,8 +20,8 @@ use super::names::{CacheName, NameError, default_client_keytab_path, default_key
 #[derive(Debug)]
 pub struct FileStore {
     cache: Option<Cached<CredentialCache>>,
-    keytab: Cached<Keytab>,
-    client_keytab: Cached<Keytab>,
+    keytab: NamedKeytab,
+    client_keytab: NamedKeytab,
     /// Tickets that belong in no file: of a MEMORY cache, or of other principals.
     memory: MemoryStore,
     changing: Mutex<()>,
@@ -108,22 +109,26 @@ impl FileStore {
     pub fn from_environment(config: &Config) -> Result<Self, NameError> {
         Ok(Self::new(
             CacheName::from_environment(config)?,
-            default_keytab_path(config)?,
-            default_client_keytab_path(config)?,
+            KeytabName::from_environment(config)?,
+            KeytabName::client_from_environment(config)?,
         ))
     }
 
     /// A store over the given places.
     #[must_use]
-    pub fn new(cache: CacheName, keytab: PathBuf, client_keytab: PathBuf) -> Self {
+    pub fn new(
+        cache: CacheName,
+        keytab: impl Into<KeytabName>,
+        client_keytab: impl Into<KeytabName>,
+    ) -> Self {
         Self {
             cache: match cache {
                 CacheName::File(path) => Some(Cached::new(path)),
                 // Those that are no file are opened by name elsewhere.
                 _ => None,
             },
-            keytab: Cached::new(keytab),
-            client_keytab: Cached::new(client_keytab),
+            keytab: NamedKeytab::open(keytab.into()),
+            client_keytab: NamedKeytab::open(client_keytab.into()),
             memory: MemoryStore::new(),
             changing: Mutex::new(()),
         }
@@ -134,13 +139,6 @@ impl FileStore {
             Some(file) => file.get(CredentialCache::parse),
             None => Ok(None),
         }
-    }
-
-    fn keys(file: &Cached<Keytab>) -> Result<Arc<Keytab>, StoreError> {
-        file.get(Keytab::parse)?
-            .ok_or_else(|| StoreError::NoKeytab {
-                reason: format!("there is no file {}", file.path.display()),
-            })
     }
 
     /// Changes the cache file as it is now, and writes it back whole.
@@ -239,10 +237,10 @@ impl CredentialStore for FileStore {
     }
 
     fn keytab(&self) -> Result<Arc<Keytab>, StoreError> {
-        Self::keys(&self.keytab)
+        self.keytab.serving()
     }
 
     fn client_keytab(&self) -> Result<Arc<Keytab>, StoreError> {
-        Self::keys(&self.client_keytab)
+        self.client_keytab.read()
     }
 }
