@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::KkdcpError;
+
 /// Why one attempt with one server gave no reply. Its text becomes a line of
 /// [`trihound_sansio::TransportFailure::attempts`].
 #[derive(Debug, Error)]
@@ -75,12 +77,18 @@ pub enum AttemptError {
     /// The function that posts to a KDC proxy failed; its own words.
     #[error("the HTTPS request to the KDC proxy failed: {0}")]
     Https(String),
+    /// What the KDC proxy answered is not what MS-KKDCP says.
+    #[error("the KDC proxy's answer is of no use: {0}")]
+    Kkdcp(#[from] KkdcpError),
     /// The server is a KDC proxy and there is no function that posts to it.
     #[error(
         "a KDC proxy, and this program brings no HTTPS: give the transport a function with \
          `with_https`, or use a build of `trihound` with the feature kkdcp"
     )]
     NoHttps,
+    /// A function of the caller's, the resolver's or the one that posts, panicked.
+    #[error("the function that was to ask it panicked")]
+    Panicked,
     /// Another server answered first, or the time was up.
     #[error("given up")]
     GivenUp,

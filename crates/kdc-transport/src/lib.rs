@@ -36,19 +36,42 @@
 //! ```
 
 mod attempt;
+#[cfg(feature = "tokio")]
+mod attempt_tokio;
+mod cancel;
+mod candidate;
 mod dns;
 mod error;
 mod hostname;
+mod job;
 mod kkdcp;
+mod limits;
 mod locate;
+mod memory;
+mod race;
 mod reply;
 mod transport;
+#[cfg(feature = "tokio")]
+mod transport_tokio;
+mod wire;
 
-pub use dns::{Answer, Record, RecordType, Resolve, ResolveError, SystemResolver};
+pub use cancel::Cancel;
+
+pub use dns::{
+    Answer, DNS_PORT, HostEntry, Question, Record, RecordType, Reply, ReplyError, Resolve,
+    ResolveError, ResolverConfig, SearchRules, SystemResolver,
+};
 pub use error::AttemptError;
-pub use kkdcp::{HttpsPost, HttpsRequest, KKDCP_CONTENT_TYPE, MAX_PROXY_REPLY_LENGTH};
-pub use locate::{HTTPS_PORT, KDC_PORT, KPASSWD_PORT, Server, ServerAddress, ServerProtocol};
-pub use transport::{KdcTransport, Limits};
+pub use kkdcp::{
+    HttpsPost, HttpsRequest, KKDCP_CONTENT_TYPE, KkdcpError, MAX_PROXY_REPLY_LENGTH,
+    decode_proxy_message, encode_proxy_message,
+};
+pub use limits::Limits;
+pub use locate::{HTTPS_PORT, KDC_PORT, KPASSWD_PORT, Server, ServerProtocol};
+pub use memory::ServerMemory;
+pub use transport::KdcTransport;
+#[cfg(feature = "tokio")]
+pub use transport_tokio::AsyncKdcTransport;
 
 /// The largest reply that is read: far above any ticket with a large PAC, far below what would
 /// exhaust memory. The 4-byte length of a stream could announce 2 GiB (RFC 4120 section 7.2.2).

@@ -1,13 +1,22 @@
-//! What DNS is asked for, and who asks it.
+//! DNS: what is asked, the answers, and the resolver that asks over plain sockets.
 
+mod ask;
+mod cache;
 mod error;
+mod hosts;
+mod question;
+mod resolv_conf;
+mod system;
 
 use core::fmt;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
-use std::sync::{Arc, OnceLock};
 
 pub use error::ResolveError;
+pub use hosts::HostEntry;
+pub use question::{Question, Reply, ReplyError};
+pub use resolv_conf::{DNS_PORT, ResolverConfig, SearchRules};
+pub use system::SystemResolver;
 
 /// The kinds of records that are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +32,8 @@ pub enum RecordType {
     Aaaa,
     /// The name of an address.
     Ptr,
+    /// Text.
+    Txt,
 }
 
 impl fmt::Display for RecordType {
@@ -33,11 +44,13 @@ impl fmt::Display for RecordType {
             Self::A => "A",
             Self::Aaaa => "AAAA",
             Self::Ptr => "PTR",
+            Self::Txt => "TXT",
         })
     }
 }
 
-/// A record of an answer. Names are without the dot at the end; the root is the empty string.
+/// A record of an answer. Names are those of hosts, in lower case and without the dot at the end;
+/// the root is the empty string.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Record {
@@ -49,7 +62,7 @@ pub enum Record {
         weight: u16,
         /// The port.
         port: u16,
-        /// The host.
+        /// The host; empty where the service is decidedly not offered.
         target: String,
     },
     /// A URI of a service (RFC 7553).
@@ -65,13 +78,15 @@ pub enum Record {
     Address(IpAddr),
     /// The name of an address.
     Ptr(String),
+    /// The strings of a TXT record, joined.
+    Txt(String),
 }
 
 /// What was found for a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// The name that the records belong to, behind all aliases; the one asked for if there are
-    /// none. Without the dot at the end.
+    /// none. In lower case, without the dot at the end.
     pub name: String,
     /// The records of the type asked for; empty if the name has none or does not exist.
     pub records: Vec<Record>,
@@ -80,9 +95,9 @@ pub struct Answer {
 /// Asks DNS.
 ///
 /// [`SystemResolver`] is the usual one; a caller may hand in their own, over whatever knows the
-/// names.
+/// names. Only [`Self::query`] has to be written.
 pub trait Resolve: Send + Sync + fmt::Debug {
-    /// The records of `name`, which is complete: no search list applies. Blocking.
+    /// The records of `name`, which is complete: no search list applies. Blocking, but bounded.
     ///
     /// # Errors
     ///
@@ -102,29 +117,15 @@ pub trait Resolve: Send + Sync + fmt::Debug {
             .map(|address| address.ip())
             .collect())
     }
-}
 
-/// The resolver of the machine: the name servers of `/etc/resolv.conf`.
-#[derive(Debug, Default)]
-pub struct SystemResolver {}
-
-impl SystemResolver {
-    /// A resolver that reads the machine's configuration when it is first asked.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    /// How a short name is completed. No search list by default.
+    fn search_rules(&self) -> SearchRules {
+        SearchRules::default()
     }
 
-    /// The one that all transports of the process share, and with it what it remembers.
-    #[must_use]
-    pub fn shared() -> Arc<Self> {
-        static SHARED: OnceLock<Arc<SystemResolver>> = OnceLock::new();
-        Arc::clone(SHARED.get_or_init(|| Arc::new(Self::new())))
-    }
-}
-
-impl Resolve for SystemResolver {
-    fn query(&self, _name: &str, _kind: RecordType) -> Result<Answer, ResolveError> {
-        Err(ResolveError::NoNameServers)
+    /// What this machine itself knows of a name, before DNS is asked. Nothing by default.
+    fn host_entry(&self, name: &str) -> Option<HostEntry> {
+        let _ = name;
+        None
     }
 }

@@ -1,15 +1,17 @@
-//! Which servers of a realm there are.
+//! Which servers of a realm there are: those of the configuration, else those of DNS.
 
+mod entry;
+mod order;
+mod records;
 mod server;
 
-use core::fmt;
-use core::str::FromStr;
-use std::net::{IpAddr, SocketAddr};
-
+use tracing::debug;
 use trihound_krb5::Config;
+use trihound_krb5::config::RealmConfig;
 use trihound_sansio::{ExchangeRequest, Service, TransportFailure};
 
 use crate::dns::Resolve;
+use records::{Found, Lookup};
 pub use server::{Server, ServerProtocol};
 
 /// The port of the Kerberos service (RFC 4120 section 7.2).
@@ -19,6 +21,9 @@ pub const KPASSWD_PORT: u16 = 464;
 /// The port of HTTPS, where a KDC proxy listens.
 pub const HTTPS_PORT: u16 = 443;
 
+/// How many servers of a realm are tried.
+const MAX_SERVERS: usize = 64;
+
 /// The servers to ask, in the order of asking. Blocking, since DNS may be asked.
 ///
 /// With [`trihound_sansio::TransportHint::is_primary_only`], only those that are known to be
@@ -27,129 +32,33 @@ pub const HTTPS_PORT: u16 = 443;
 /// # Errors
 ///
 /// [`TransportFailure`] that says what was looked for and what to configure, when there is none.
-#[allow(dead_code)] // until the race asks for it
 pub(crate) fn locate(
     config: &Config,
     request: &ExchangeRequest,
     resolver: &dyn Resolve,
 ) -> Result<Vec<Server>, TransportFailure> {
-    let _ = resolver;
-    let mut all: Vec<Server> = servers(config, request)?
-        .into_iter()
-        .map(|address| Server::new(address.host, address.port, ServerProtocol::Any))
-        .collect();
-    if request.hint.is_primary_only() {
-        all.retain(|server| server.primary);
-    }
-    if all.is_empty() {
-        return Err(TransportFailure::no_primary(&request.realm));
-    }
-    Ok(all)
-}
-
-/// A host, by name or by address, and a port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ServerAddress {
-    /// The name or IP address; an IPv6 address without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
-
-impl ServerAddress {
-    /// Reads `host`, `host:port`, `[address]:port` or a bare IPv6 address.
-    #[must_use]
-    pub fn parse(text: &str, default_port: u16) -> Option<Self> {
-        let text = text.trim();
-        if let Ok(address) = IpAddr::from_str(text) {
-            return Some(Self {
-                host: address.to_string(),
-                port: default_port,
-            });
-        }
-        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (host, behind) = rest.split_once(']')?;
-            let port = match behind.strip_prefix(':') {
-                Some(port) => port.parse().ok()?,
-                None if behind.is_empty() => default_port,
-                None => return None,
-            };
-            (host, port)
-        } else {
-            match text.split_once(':') {
-                Some((host, port)) => (host, port.parse().ok()?),
-                None => (text, default_port),
-            }
-        };
-        let plain = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == '/');
-        (plain && port != 0).then(|| Self {
-            host: host.to_owned(),
-            port,
-        })
-    }
-
-    /// The socket address, if the host is an IP address.
-    #[must_use]
-    pub fn literal(&self) -> Option<SocketAddr> {
-        let address = IpAddr::from_str(&self.host).ok()?;
-        Some(SocketAddr::new(address, self.port))
-    }
-}
-
-impl fmt::Display for ServerAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// One entry of krb5.conf that names a server, as far as this transport can use it.
-enum Entry {
-    Address(ServerAddress),
-    Unusable(String),
-}
-
-/// The servers to ask, in the configured order.
-///
-/// # Errors
-///
-/// [`TransportFailure`] that says what to configure, when there is none.
-pub(crate) fn servers(
-    config: &Config,
-    request: &ExchangeRequest,
-) -> Result<Vec<ServerAddress>, TransportFailure> {
-    let realm = request.realm.as_str();
-    let entries = match (&request.route, request.service) {
+    let mut found = Found::default();
+    let primary_only = request.hint.is_primary_only();
+    match (&request.route, request.service) {
         // What the protocol prescribes goes before what is configured.
-        (Some(route), service) => vec![entry(&route.0, port_of(service))],
-        (None, Service::Kdc) => config
-            .kdcs(realm)
-            .iter()
-            .map(|t| entry(t, KDC_PORT))
-            .collect(),
-        (None, Service::Kpasswd) => kpasswd(config, realm),
-        (None, _) => Vec::new(),
-    };
-    let mut servers: Vec<ServerAddress> = Vec::new();
-    let mut attempts = Vec::new();
-    for entry in entries {
-        match entry {
-            Entry::Address(address) if servers.contains(&address) => {}
-            Entry::Address(address) => servers.push(address),
-            Entry::Unusable(why) => attempts.push(why),
-        }
+        (Some(route), service) => take([route.0.as_str()], port_of(service), &mut found),
+        (None, Service::Kdc) => kdcs(config, &request.realm, primary_only, resolver, &mut found),
+        (None, Service::Kpasswd) => kpasswd(config, &request.realm, resolver, &mut found),
+        (None, _) => {}
     }
-    if servers.is_empty() {
-        return Err(TransportFailure {
-            realm: realm.to_owned(),
-            attempts,
-            advice: advice(request.service, realm),
-        });
+    found.servers.truncate(MAX_SERVERS);
+    if found.servers.is_empty() {
+        return Err(nobody(config, request, found));
     }
-    Ok(servers)
+    let realm = request.realm.as_str();
+    let servers: Vec<_> = found.servers.iter().map(ToString::to_string).collect();
+    debug!(
+        realm,
+        kdc = servers.join(" "),
+        "servers of {realm}: {}",
+        servers.join(" ")
+    );
+    Ok(found.servers)
 }
 
 fn port_of(service: Service) -> u16 {
@@ -159,149 +68,167 @@ fn port_of(service: Service) -> u16 {
     }
 }
 
-/// `kpasswd_server`, else the hosts of `admin_server` at the password-change port.
-fn kpasswd(config: &Config, realm: &str) -> Vec<Entry> {
-    let Some(realm) = config.realms.get(realm) else {
-        return Vec::new();
-    };
-    if !realm.kpasswd_servers.is_empty() {
-        return realm
-            .kpasswd_servers
-            .iter()
-            .map(|text| entry(text, KPASSWD_PORT))
-            .collect();
+/// Reads configured entries; what cannot be used becomes a line.
+fn take<'a>(texts: impl IntoIterator<Item = &'a str>, default_port: u16, found: &mut Found) {
+    for text in texts {
+        match entry::parse(text, default_port) {
+            Ok(server) => found.add(server),
+            Err(line) => found.lines.push(line),
+        }
     }
-    realm
-        .admin_servers
-        .iter()
-        .map(|text| match entry(text, KPASSWD_PORT) {
-            // The port of an admin_server is that of kadmin, a different protocol.
-            Entry::Address(address) => Entry::Address(ServerAddress {
+}
+
+fn texts(list: &[String]) -> impl Iterator<Item = &str> {
+    list.iter().map(String::as_str)
+}
+
+fn kdcs(
+    config: &Config,
+    realm: &str,
+    primary_only: bool,
+    resolver: &dyn Resolve,
+    found: &mut Found,
+) {
+    let none = RealmConfig::default();
+    let configured = config.realms.get(realm).unwrap_or(&none);
+    let mut primary = Found::default();
+    take(texts(&configured.primary_kdcs), KDC_PORT, &mut primary);
+    for server in &mut primary.servers {
+        server.primary = true;
+    }
+    if primary_only {
+        *found = primary;
+    } else {
+        take(texts(config.kdcs(realm)), KDC_PORT, found);
+        for server in &mut found.servers {
+            server.primary = primary.servers.iter().any(|one| one.same_place(server));
+        }
+    }
+    if found.servers.is_empty() {
+        let srv_service = if primary_only {
+            "_kerberos-master"
+        } else {
+            "_kerberos"
+        };
+        dns(
+            config,
+            realm,
+            resolver,
+            found,
+            &Lookup {
+                realm: "",
+                service: "_kerberos",
+                srv_service,
+                port: KDC_PORT,
+                site: configured.sitename.as_deref(),
+                uri: config.dns_uri_lookup,
+                primary_only,
+            },
+        );
+    }
+}
+
+/// `kpasswd_server`, else the hosts of `admin_server` at the password-change port, else DNS.
+fn kpasswd(config: &Config, realm: &str, resolver: &dyn Resolve, found: &mut Found) {
+    let none = RealmConfig::default();
+    let configured = config.realms.get(realm).unwrap_or(&none);
+    take(texts(&configured.kpasswd_servers), KPASSWD_PORT, found);
+    if found.servers.is_empty() {
+        take(texts(&configured.admin_servers), KPASSWD_PORT, found);
+        move_to_kpasswd_port(found);
+    }
+    for service in ["_kpasswd", "_kerberos-adm"] {
+        if !found.servers.is_empty() || found.over {
+            return;
+        }
+        dns(
+            config,
+            realm,
+            resolver,
+            found,
+            &Lookup {
+                realm: "",
+                service,
+                srv_service: service,
                 port: KPASSWD_PORT,
-                ..address
-            }),
-            unusable => unusable,
-        })
-        .collect()
-}
-
-fn entry(text: &str, default_port: u16) -> Entry {
-    if text.contains("://") {
-        return Entry::Unusable(format!(
-            "{text}: a KDC proxy, which this transport does not speak"
-        ));
+                site: configured.sitename.as_deref(),
+                uri: config.dns_uri_lookup,
+                primary_only: false,
+            },
+        );
+        if service == "_kerberos-adm" {
+            move_to_kpasswd_port(found);
+        }
     }
-    ServerAddress::parse(text, default_port).map_or_else(
-        || {
-            Entry::Unusable(format!(
-                "{text}: not of the form host, host:port or [address]:port"
-            ))
-        },
-        Entry::Address,
-    )
 }
 
-fn advice(service: Service, realm: &str) -> String {
-    match service {
-        Service::Kdc => format!(
-            "no server is configured: write `kdc = host` for {realm} in the [realms] section of \
-             krb5.conf (lookup in DNS is not supported yet)"
-        ),
-        Service::Kpasswd => format!(
-            "no server is configured: write `kpasswd_server = host` or `admin_server = host` for \
+/// The port of an administration server is that of kadmin, a different protocol; what changes
+/// passwords runs on the same host, and takes datagrams too.
+fn move_to_kpasswd_port(found: &mut Found) {
+    for server in core::mem::take(&mut found.servers) {
+        if !matches!(server.protocol, ServerProtocol::Https { .. }) {
+            found.add(Server::new(server.host, KPASSWD_PORT, ServerProtocol::Any));
+        }
+    }
+}
+
+fn dns(
+    config: &Config,
+    realm: &str,
+    resolver: &dyn Resolve,
+    found: &mut Found,
+    lookup: &Lookup<'_>,
+) {
+    if config.dns_lookup_kdc && is_domain(realm) {
+        Lookup { realm, ..*lookup }.run(resolver, found);
+    }
+}
+
+/// RFC 4120 section 7.2.3.2: only realms of the domain style are found in DNS; those of X.500 and
+/// others have characters that no domain has.
+fn is_domain(realm: &str) -> bool {
+    !realm.is_empty()
+        && realm
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+}
+
+fn nobody(config: &Config, request: &ExchangeRequest, found: Found) -> TransportFailure {
+    let realm = request.realm.as_str();
+    if request.hint.is_primary_only() {
+        let mut failure = TransportFailure::no_primary(realm);
+        failure.attempts = found.lines;
+        return failure;
+    }
+    let relation = match request.service {
+        Service::Kdc => "`kdc = host`",
+        Service::Kpasswd => "`kpasswd_server = host` or `admin_server = host`",
+        other => {
+            return TransportFailure {
+                realm: realm.to_owned(),
+                attempts: found.lines,
+                advice: format!("this transport does not reach services of the kind {other:?}"),
+            };
+        }
+    };
+    let dns = if !config.dns_lookup_kdc {
+        "DNS was not asked, since `dns_lookup_kdc = false`"
+    } else if !is_domain(realm) {
+        "DNS was not asked, since the realm's name is not that of a domain"
+    } else if found.over {
+        "DNS could not be asked"
+    } else {
+        "DNS has none either"
+    };
+    TransportFailure {
+        realm: realm.to_owned(),
+        attempts: found.lines,
+        advice: format!(
+            "no server is configured, and {dns}: check the realm's name, or write {relation} for \
              {realm} in the [realms] section of krb5.conf"
         ),
-        other => format!("this transport does not reach services of the kind {other:?}"),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use trihound_krb5::config::RealmConfig;
-    use trihound_sansio::{Route, TransportHint};
-
-    fn address(host: &str, port: u16) -> Option<ServerAddress> {
-        Some(ServerAddress {
-            host: host.into(),
-            port,
-        })
-    }
-
-    #[test]
-    fn reads_the_forms_of_krb5_conf() {
-        for (text, expected) in [
-            ("kdc.example", address("kdc.example", 88)),
-            (" kdc.example:750 ", address("kdc.example", 750)),
-            ("192.0.2.1:88", address("192.0.2.1", 88)),
-            ("2001:db8::1", address("2001:db8::1", 88)),
-            ("[2001:db8::1]", address("2001:db8::1", 88)),
-            ("[2001:db8::1]:89", address("2001:db8::1", 89)),
-            ("", None),
-            (":88", None),
-            ("kdc:", None),
-            ("kdc:0", None),
-            ("kdc:65536", None),
-            ("kdc:88:88", None),
-            ("[2001:db8::1", None),
-            ("[2001:db8::1]x", None),
-            ("k dc", None),
-        ] {
-            assert_eq!(ServerAddress::parse(text, 88), expected, "{text:?}");
-        }
-    }
-
-    fn request(service: Service, route: Option<&str>) -> ExchangeRequest {
-        ExchangeRequest {
-            service,
-            realm: "R".into(),
-            message: Vec::new(),
-            hint: TransportHint::Any,
-            route: route.map(|r| Route(r.into())),
-        }
-    }
-
-    fn config(realm: RealmConfig) -> Config {
-        let mut config = Config::default();
-        config.realms.insert("R".into(), realm);
-        config
-    }
-
-    #[test]
-    fn a_route_goes_before_the_configuration() {
-        let config = config(RealmConfig {
-            kdcs: vec!["a".into()],
-            ..RealmConfig::default()
-        });
-        let at = |route| servers(&config, &request(Service::Kdc, route)).unwrap();
-        assert_eq!(at(None), [address("a", 88).unwrap()]);
-        assert_eq!(at(Some("b:1")), [address("b", 1).unwrap()]);
-    }
-
-    #[test]
-    fn the_password_service_falls_back_to_the_admin_servers_host() {
-        let with_admin = RealmConfig {
-            admin_servers: vec!["admin:749".into()],
-            ..RealmConfig::default()
-        };
-        let mut both = with_admin.clone();
-        both.kpasswd_servers = vec!["pw:4464".into()];
-        let at = |realm| servers(&config(realm), &request(Service::Kpasswd, None)).unwrap();
-        assert_eq!(at(with_admin), [address("admin", 464).unwrap()]);
-        assert_eq!(at(both), [address("pw", 4464).unwrap()]);
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_told() {
-        let config = config(RealmConfig {
-            kdcs: vec!["https://proxy.example/KdcProxy".into(), "a b".into()],
-            ..RealmConfig::default()
-        });
-        let failure = servers(&config, &request(Service::Kdc, None)).unwrap_err();
-        assert_eq!(failure.attempts.len(), 2);
-        assert!(failure.attempts[0].contains("KDC proxy"), "{failure}");
-        assert!(failure.advice.contains("kdc = host"), "{failure}");
-        let failure = servers(&config, &request(Service::Verifier, None)).unwrap_err();
-        assert!(failure.advice.contains("Verifier"), "{failure}");
-    }
-}
+mod tests;

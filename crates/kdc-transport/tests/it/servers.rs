@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use trihound_kdc_transport::{KdcTransport, Limits};
+use trihound_kdc_transport::{KdcTransport, Limits, ServerMemory};
 use trihound_krb5::Config;
 use trihound_krb5::config::RealmConfig;
 use trihound_sansio::{ExchangeRequest, Service, TransportHint};
@@ -146,8 +146,15 @@ pub(crate) fn transport(limit: usize, kdcs: &[SocketAddr]) -> KdcTransport {
 }
 
 pub(crate) fn transport_with(limit: usize, kdcs: Vec<String>, limits: Limits) -> KdcTransport {
+    // A port that was dead in one test may be a server's in the next.
+    KdcTransport::with_limits(config(limit, kdcs), limits).with_memory(ServerMemory::new())
+}
+
+/// A configuration with these KDCs and no look at DNS.
+pub(crate) fn config(limit: usize, kdcs: Vec<String>) -> Arc<Config> {
     let mut config = Config::default();
     config.udp_preference_limit = limit;
+    config.dns_lookup_kdc = false;
     config.realms.insert(
         "EXAMPLE.TEST".into(),
         RealmConfig {
@@ -155,7 +162,7 @@ pub(crate) fn transport_with(limit: usize, kdcs: Vec<String>, limits: Limits) ->
             ..RealmConfig::default()
         },
     );
-    KdcTransport::with_limits(Arc::new(config), limits)
+    Arc::new(config)
 }
 
 pub(crate) fn request(hint: TransportHint) -> ExchangeRequest {
