@@ -15,6 +15,7 @@
 //! the encryption types stay those of the policy, and whatever an attacker puts into an error, the
 //! reply must still decrypt under the client's own key and repeat the nonce of the last request.
 
+mod etype_info;
 mod preauth;
 mod reply;
 mod request;
@@ -33,6 +34,7 @@ use crate::{
     ApiMisuse, Credentials, Environment, Error, InvalidMessage, KdcMisbehaved, KeytabKey, Principal,
 };
 
+pub use etype_info::{EtypeInfoExchange, StringToKeyInfo};
 pub use verify_initial::{VerifyInitialCredentials, VerifyInitialRequest};
 
 pub(crate) use request::{path, time, whole_seconds};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use trihound_asn1::{EtypeInfo, EtypeInfo2, Message, MethodData, PaData, pa_type};
 use trihound_crypto::{Enctype, Key};
 
-use super::ClientSecret;
+use super::{ClientSecret, StringToKeyInfo};
 use super::request::{Login, list};
 use crate::{CredentialFailure, Error, KdcMisbehaved};
 
@@ -82,6 +82,25 @@ impl Hints {
             info.salt.clone_from(&self.salt);
         }
         info
+    }
+
+    /// What keys of these types are made with, in the KDC's order.
+    pub(super) fn string_to_key(
+        &self,
+        enctypes: &[Enctype],
+        default_salt: &[u8],
+    ) -> Vec<StringToKeyInfo> {
+        let told = self.entries.iter().flatten();
+        told.filter(|entry| enctypes.contains(&entry.enctype))
+            .map(|entry| {
+                let info = self.for_enctype(entry.enctype);
+                StringToKeyInfo {
+                    enctype: info.enctype,
+                    salt: info.salt.unwrap_or_else(|| default_salt.to_vec()),
+                    s2kparams: info.s2kparams,
+                }
+            })
+            .collect()
     }
 
     /// Whether anything was said about the client's key.
