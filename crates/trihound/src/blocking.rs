@@ -46,8 +46,10 @@
 use trihound_sansio::{MAX_ROUND_TRIPS, Reply, Transport};
 use trihound_sspi::{
     CredHandle, CtxtHandle, Error, HandshakeOutcome, InitializeRequest, SecBufferDesc,
-    SecurityFunctionTable, SecurityStatus, Step,
+    SecurityFunctionTable, Step,
 };
+
+use crate::handshake::in_circles;
 
 /// InitializeSecurityContext with its round trips to the KDC.
 ///
@@ -89,10 +91,5 @@ pub fn complete_exchanges(
         };
         outcome = table.complete_exchange(outcome.context, reply, output)?;
     }
-    Err(Error::new(
-        SecurityStatus::SEC_E_INTERNAL_ERROR,
-        format!(
-            "the handshake did not end within {MAX_ROUND_TRIPS} round trips; the KDC sends it in circles"
-        ),
-    ))
+    Err(in_circles())
 }

@@ -1,12 +1,17 @@
+use std::sync::Arc;
+
 use thiserror::Error;
-use trihound_sansio::{Transport, TransportFailure};
+use trihound_sansio::{
+    AsyncTransport, ExchangeRequest, MAX_ROUND_TRIPS, Reply, Transport, TransportFailure,
+};
 use trihound_sspi::{
     AcceptRequest, AcceptorRequirements, BufferType, ChannelBindings, CredHandle, CtxtHandle,
-    Error, Established, HandshakeOutcome, InitializeRequest, InitiatorRequirements, InputDesc,
-    SecBuffer, SecBufferDesc, SecurityFunctionTable, SecurityStatus, Step,
+    Error, Established, EstablishedAttributes, HandshakeOutcome, InitializeRequest,
+    InitiatorRequirements, InputDesc, OwnedCredHandle, SecBuffer, SecBufferDesc,
+    SecurityFunctionTable, SecurityStatus, Step,
 };
 
-use crate::blocking::{complete_exchanges, initialize_security_context};
+use crate::blocking::complete_exchanges;
 use crate::message::SecurityContext;
 
 /// What came of one leg of a handshake.
@@ -60,6 +65,8 @@ struct Common {
     context: Option<CtxtHandle>,
     bindings: Option<Vec<u8>>,
     established: Option<Established>,
+    /// Keeps the credential for as long as the handshake needs it.
+    owner: Option<Arc<OwnedCredHandle>>,
 }
 
 impl Initiator {
@@ -76,6 +83,16 @@ impl Initiator {
             target_name: target_name.to_owned(),
             requirements,
         }
+    }
+
+    /// The same, keeping `credential` alive.
+    pub(crate) fn owning(mut self, credential: &Arc<OwnedCredHandle>) -> Self {
+        self.common = self.common.owning(credential);
+        self
+    }
+
+    pub(crate) fn bind_buffer(&mut self, bindings: Option<Vec<u8>>) {
+        self.common.bindings = bindings;
     }
 
     /// Binds the context to the channel it is made over (RFC 5056), such as a TLS connection.
@@ -99,6 +116,42 @@ impl Initiator {
         input: Option<&[u8]>,
         transport: &mut dyn Transport,
     ) -> Result<Leg, Refused> {
+        let mut turn = self.begin_turn(input)?;
+        for _ in 0..MAX_ROUND_TRIPS {
+            let request = match turn {
+                Turn::Leg(leg) => return Ok(leg),
+                Turn::Exchange(request) => request,
+            };
+            turn = self.resume_turn(&transport.round_trip(&request))?;
+        }
+        turn.into_leg()
+    }
+
+    /// As [`Self::step`], for a program whose way to a KDC is asynchronous, on any runtime.
+    ///
+    /// Dropping the future gives the handshake up.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]; the handshake is over then.
+    pub async fn step_async<T: AsyncTransport>(
+        &mut self,
+        input: Option<&[u8]>,
+        mut transport: T,
+    ) -> Result<Leg, Refused> {
+        let mut turn = self.begin_turn(input)?;
+        for _ in 0..MAX_ROUND_TRIPS {
+            let request = match turn {
+                Turn::Leg(leg) => return Ok(leg),
+                Turn::Exchange(request) => request,
+            };
+            turn = self.resume_turn(&transport.round_trip(&request).await)?;
+        }
+        turn.into_leg()
+    }
+
+    /// InitializeSecurityContext, as far as it comes without a round trip.
+    pub(crate) fn begin_turn(&mut self, input: Option<&[u8]>) -> Result<Turn, Refused> {
         let buffers = self.common.input(input);
         let request = InitializeRequest {
             target_name: Some(&self.target_name),
@@ -108,16 +161,35 @@ impl Initiator {
             fallback_reason: None,
         };
         let mut output = [SecBuffer::allocate(BufferType::TOKEN)];
-        let outcome = initialize_security_context(
-            &self.common.table,
+        let outcome = self.common.table.initialize_security_context(
             Some(self.common.credential),
             self.common.context,
             request,
             &mut SecBufferDesc::new(&mut output),
-            transport,
         );
         drop(buffers);
-        self.common.leg(outcome, &output)
+        self.common.turn(outcome, &output)
+    }
+
+    /// Goes on with what became of a round trip.
+    pub(crate) fn resume_turn(
+        &mut self,
+        answer: &Result<Vec<u8>, TransportFailure>,
+    ) -> Result<Turn, Refused> {
+        let reply = match answer {
+            Ok(bytes) => Reply::Bytes(bytes),
+            Err(failure) => Reply::Failed(failure),
+        };
+        let Some(context) = self.common.context else {
+            return Err(not_complete().into());
+        };
+        let mut output = [SecBuffer::allocate(BufferType::TOKEN)];
+        let outcome = self.common.table.complete_exchange(
+            context,
+            reply,
+            &mut SecBufferDesc::new(&mut output),
+        );
+        self.common.turn(outcome, &output)
     }
 
     /// The established context.
@@ -144,6 +216,12 @@ impl Acceptor {
         }
     }
 
+    /// The same, keeping `credential` alive.
+    pub(crate) fn owning(mut self, credential: &Arc<OwnedCredHandle>) -> Self {
+        self.common = self.common.owning(credential);
+        self
+    }
+
     /// Binds the context to the channel it is made over (RFC 5056), such as a TLS connection.
     ///
     /// # Errors
@@ -152,6 +230,12 @@ impl Acceptor {
     pub fn bind(mut self, bindings: &ChannelBindings<'_>) -> Result<Self, Error> {
         self.common.bindings = Some(bindings.to_buffer()?);
         Ok(self)
+    }
+
+    /// What was negotiated, once it is.
+    pub(crate) fn attributes(&self) -> Option<EstablishedAttributes> {
+        let established = self.common.established.as_ref()?;
+        Some(established.attributes)
     }
 
     /// The next leg, with a token of the peer.
@@ -202,10 +286,7 @@ impl Acceptor {
 struct NoTransport;
 
 impl Transport for NoTransport {
-    fn round_trip(
-        &mut self,
-        request: &trihound_sansio::ExchangeRequest,
-    ) -> Result<Vec<u8>, TransportFailure> {
+    fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
         Err(TransportFailure {
             realm: request.realm.clone(),
             attempts: Vec::new(),
@@ -222,7 +303,13 @@ impl Common {
             context: None,
             bindings: None,
             established: None,
+            owner: None,
         }
+    }
+
+    fn owning(mut self, owner: &Arc<OwnedCredHandle>) -> Self {
+        self.owner = Some(Arc::clone(owner));
+        self
     }
 
     fn input<'a>(&'a self, token: Option<&'a [u8]>) -> Vec<SecBuffer<'a>> {
@@ -236,6 +323,14 @@ impl Common {
         outcome: Result<HandshakeOutcome, Error>,
         output: &[SecBuffer<'_>],
     ) -> Result<Leg, Refused> {
+        self.turn(outcome, output)?.into_leg()
+    }
+
+    fn turn(
+        &mut self,
+        outcome: Result<HandshakeOutcome, Error>,
+        output: &[SecBuffer<'_>],
+    ) -> Result<Turn, Refused> {
         let token = output
             .first()
             .map(SecBuffer::bytes)
@@ -249,10 +344,17 @@ impl Common {
         match outcome.step {
             Step::Complete(established) => {
                 self.established = Some(established);
-                Ok(Leg { token, complete: true })
+                Ok(Turn::Leg(Leg {
+                    token,
+                    complete: true,
+                }))
             }
-            Step::ContinueNeeded => Ok(Leg { token, complete: false }),
-            Step::CompleteNeeded { .. } | Step::ExchangeNeeded(_) => Err(Error::new(
+            Step::ContinueNeeded => Ok(Turn::Leg(Leg {
+                token,
+                complete: false,
+            })),
+            Step::ExchangeNeeded(request) => Ok(Turn::Exchange(request)),
+            Step::CompleteNeeded { .. } => Err(Error::new(
                 SecurityStatus::SEC_E_INTERNAL_ERROR,
                 "the package wants CompleteAuthToken, which this loop does not do; use the function table",
             )
@@ -262,15 +364,44 @@ impl Common {
 
     fn into_context(mut self) -> Result<SecurityContext, Error> {
         let (Some(context), Some(established)) = (self.context, self.established.take()) else {
-            return Err(Error::new(
-                SecurityStatus::SEC_E_INVALID_HANDLE,
-                "the handshake is not complete; go on with step()",
-            ));
+            return Err(not_complete());
         };
         let owned = self.table.own_context(context)?;
         self.context = None;
         SecurityContext::new(&self.table, owned, established)
     }
+}
+
+/// Where a handshake stands after a call.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    Leg(Leg),
+    Exchange(ExchangeRequest),
+}
+
+impl Turn {
+    fn into_leg(self) -> Result<Leg, Refused> {
+        match self {
+            Self::Leg(leg) => Ok(leg),
+            Self::Exchange(_) => Err(in_circles().into()),
+        }
+    }
+}
+
+pub(crate) fn in_circles() -> Error {
+    Error::new(
+        SecurityStatus::SEC_E_INTERNAL_ERROR,
+        format!(
+            "the handshake did not end within {MAX_ROUND_TRIPS} round trips; the KDC sends it in circles"
+        ),
+    )
+}
+
+pub(crate) fn not_complete() -> Error {
+    Error::new(
+        SecurityStatus::SEC_E_INVALID_HANDLE,
+        "the handshake is not complete; go on with step()",
+    )
 }
 
 impl Drop for Common {

@@ -82,18 +82,35 @@
 //! connection but to a KDC, through [`kdc_transport`] or whatever [`sansio::Transport`] the caller has.
 
 pub mod blocking;
+mod client;
 pub mod environment;
+mod error;
+mod flight;
+mod frame;
 mod handshake;
+mod keeper;
 mod message;
+mod server;
+mod settings;
+mod stream;
+mod tickets;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 use std::sync::Arc;
 
 use trihound_krb5::{Config, CredentialStore, Environment};
 use trihound_sansio::{Clock, RandomSource, SystemClock};
-use trihound_sspi::{Error, RegisteredPackage, SecurityFunctionTable, SecurityStatus};
+use trihound_sspi::{RegisteredPackage, SecurityFunctionTable, SecurityStatus};
 
+pub use client::{Client, ClientBuilder, ClientHandshake, Connector};
+pub use error::Error;
 pub use handshake::{Acceptor, Initiator, Leg, Refused};
+pub use keeper::Keeper;
 pub use message::{Opened, SecurityContext};
+pub use server::{Server, ServerBuilder, ServerHandshake};
+pub use settings::KeytabSource;
+pub use stream::SecureStream;
 pub use trihound_asn1 as asn1;
 pub use trihound_crypto as crypto;
 pub use trihound_crypto::OsRandom;
@@ -113,7 +130,7 @@ pub use trihound_sspi as sspi;
 /// # Errors
 ///
 /// SEC_E_CANNOT_INSTALL, with the file and the line that is wrong.
-pub fn init_security_interface() -> Result<SecurityFunctionTable, Error> {
+pub fn init_security_interface() -> Result<SecurityFunctionTable, sspi::Error> {
     let config = Arc::new(configuration()?);
     let store = environment::FileStore::from_environment(&config).map_err(cannot_install)?;
     security_function_table(&kerberos(
@@ -129,7 +146,7 @@ pub fn init_security_interface() -> Result<SecurityFunctionTable, Error> {
 /// # Errors
 ///
 /// SEC_E_CANNOT_INSTALL, with the file and the line that is wrong.
-pub fn kdc_transport() -> Result<KdcTransport, Error> {
+pub fn kdc_transport() -> Result<KdcTransport, sspi::Error> {
     Ok(KdcTransport::new(Arc::new(configuration()?)))
 }
 
@@ -152,14 +169,14 @@ pub fn kerberos(
 /// Those of [`sspi::SecurityFunctionTableBuilder::build`].
 pub fn security_function_table(
     kerberos: &RegisteredPackage<Kerberos>,
-) -> Result<SecurityFunctionTable, Error> {
+) -> Result<SecurityFunctionTable, sspi::Error> {
     SecurityFunctionTable::builder().package(kerberos).build()
 }
 
-fn configuration() -> Result<Config, Error> {
+fn configuration() -> Result<Config, sspi::Error> {
     environment::load_config().map_err(cannot_install)
 }
 
-fn cannot_install<E: std::error::Error + Send + Sync + 'static>(error: E) -> Error {
-    Error::from_source(SecurityStatus::SEC_E_CANNOT_INSTALL, error)
+fn cannot_install<E: std::error::Error + Send + Sync + 'static>(error: E) -> sspi::Error {
+    sspi::Error::from_source(SecurityStatus::SEC_E_CANNOT_INSTALL, error)
 }

@@ -124,24 +124,51 @@ impl SecurityContext {
 
     /// One EncryptMessage in one piece: header, data and trailer, whatever the context's style.
     fn protect_whole(&self, data: &[u8], quality_of_protection: u32) -> Result<Vec<u8>, Error> {
-        let mut message = vec![0; self.stream_sizes.header as usize];
-        let mut data = data.to_vec();
-        let mut trailer = vec![0; self.stream_sizes.trailer as usize];
+        let mut message = Vec::new();
+        self.append_protected(data, quality_of_protection, &mut message)?;
+        Ok(message)
+    }
+
+    /// As [`Self::encrypt`] or [`Self::sign`], behind what `message` has already; nothing is
+    /// allocated where that has room.
+    pub(crate) fn append_protected(
+        &self,
+        data: &[u8],
+        quality_of_protection: u32,
+        message: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let start = message.len();
+        let header_room = self.stream_sizes.header as usize;
+        let trailer_room = self.stream_sizes.trailer as usize;
+        message.resize(start.saturating_add(header_room), 0);
+        message.extend_from_slice(data);
+        let end = message.len();
+        message.resize(end.saturating_add(trailer_room), 0);
+        let (_, whole) = message.split_at_mut(start);
+        let (header, rest) = whole.split_at_mut(header_room);
+        let (data, trailer) = rest.split_at_mut(data.len());
         let mut buffers = [
-            SecBuffer::new(BufferType::STREAM_HEADER, &mut message),
-            SecBuffer::data(&mut data),
-            SecBuffer::new(BufferType::STREAM_TRAILER, &mut trailer),
+            SecBuffer::new(BufferType::STREAM_HEADER, header),
+            SecBuffer::data(data),
+            SecBuffer::new(BufferType::STREAM_TRAILER, trailer),
         ];
-        self.context.encrypt_message(
+        let sealed = self.context.encrypt_message(
             quality_of_protection,
             &mut SecBufferDesc::new(&mut buffers),
             0,
-        )?;
+        );
         let [header_length, _, trailer_length] = buffers.each_ref().map(SecBuffer::len);
-        message.truncate(header_length);
-        message.extend_from_slice(&data);
-        message.extend_from_slice(trailer.get(..trailer_length).unwrap_or_default());
-        Ok(message)
+        if let Err(error) = sealed {
+            message.truncate(start);
+            return Err(error);
+        }
+        message.truncate(end.saturating_add(trailer_length));
+        // A header that is shorter than its room leaves a gap in front of the data.
+        if header_length < header_room {
+            let gap = start.saturating_add(header_length)..start.saturating_add(header_room);
+            message.drain(gap);
+        }
+        Ok(())
     }
 
     /// One EncryptMessage whose token and data (with its padding) stay apart.
@@ -182,18 +209,29 @@ impl SecurityContext {
     /// Those of DecryptMessage: the message was altered, replayed, or comes out of order.
     pub fn open(&self, message: &[u8]) -> Result<Opened, Error> {
         let mut message = message.to_vec();
+        let mut data = Vec::new();
+        let encrypted = self.open_in_place(&mut message, &mut data)?;
+        Ok(Opened { data, encrypted })
+    }
+
+    /// As [`Self::open`], in the memory of `message`; `data` receives what it said. Whether it was
+    /// encrypted.
+    pub(crate) fn open_in_place(
+        &self,
+        message: &mut [u8],
+        data: &mut Vec<u8>,
+    ) -> Result<bool, Error> {
         let mut buffers = [
-            SecBuffer::stream(&mut message),
+            SecBuffer::stream(message),
             SecBuffer::empty(BufferType::DATA),
         ];
         let quality = self
             .context
             .decrypt_message(&mut SecBufferDesc::new(&mut buffers), 0)?;
-        let [_, data] = &buffers;
-        Ok(Opened {
-            data: data.bytes().to_vec(),
-            encrypted: quality != SECQOP_WRAP_NO_ENCRYPT,
-        })
+        let [_, found] = &buffers;
+        data.clear();
+        data.extend_from_slice(found.bytes());
+        Ok(quality != SECQOP_WRAP_NO_ENCRYPT)
     }
 
     /// As [`Self::open`], for a caller who takes nothing that others could have read.
@@ -205,10 +243,7 @@ impl SecurityContext {
     pub fn decrypt(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let opened = self.open(message)?;
         if !opened.encrypted {
-            return Err(Error::new(
-                SecurityStatus::SEC_E_QOP_NOT_SUPPORTED,
-                "the message was signed and not encrypted; have the peer encrypt it, or take it with open()",
-            ));
+            return Err(not_encrypted());
         }
         Ok(opened.data)
     }
@@ -244,7 +279,14 @@ impl SecurityContext {
     }
 }
 
-fn other_answer(value: &ContextAttributeValue) -> Error {
+pub(crate) fn not_encrypted() -> Error {
+    Error::new(
+        SecurityStatus::SEC_E_QOP_NOT_SUPPORTED,
+        "the message was signed and not encrypted; have the peer encrypt it, or take it with open()",
+    )
+}
+
+pub(crate) fn other_answer(value: &ContextAttributeValue) -> Error {
     Error::new(
         SecurityStatus::SEC_E_INTERNAL_ERROR,
         format!(

@@ -1,0 +1,395 @@
+//! One request on the wire, however many want what it brings.
+//!
+//! The first who wants a thing leads a flight for it; whoever comes meanwhile waits for that flight,
+//! on a thread or in a task. A flight that fails fails its waiters with the same error, and the thing
+//! is not asked for again before a rest that grows from failure to failure. A leader who goes away
+//! (a task that was dropped) fails nobody: one of the waiters leads the next flight.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+#[cfg(any(feature = "tokio", test))]
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use trihound_sansio::Timestamp;
+use trihound_sspi::Error;
+
+/// The rest after a first failure; it doubles with each further one.
+const FIRST_REST: Duration = Duration::from_secs(1);
+
+/// The longest rest: a KDC that is back is noticed within it.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
+/// Things of which a failure is remembered, before those that may be asked for again are forgotten.
+const MAX_REMEMBERED: usize = 1024;
+
+/// What a flight is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Errand {
+    /// The credential's ticket-granting ticket.
+    Granting,
+    /// A ticket for the service of this name.
+    Service(String),
+}
+
+/// The flights of one credential. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flights(Arc<Mutex<HashMap<Errand, Entry>>>);
+
+#[derive(Debug, Default)]
+struct Entry {
+    flight: Option<Arc<Flight>>,
+    rest: Option<Rest>,
+}
+
+/// After a failure.
+#[derive(Clone, Debug)]
+struct Rest {
+    failures: u32,
+    since: Timestamp,
+    until: Timestamp,
+    error: Error,
+}
+
+/// What came of wanting a thing.
+#[derive(Debug)]
+pub(crate) enum Joined {
+    /// Nobody is on the way: the caller goes.
+    Leader(Leader),
+    /// Somebody is on the way.
+    Follower(Arc<Flight>),
+    /// The last attempt failed a moment ago.
+    Resting(Error),
+}
+
+/// A flight under way, as its waiters see it.
+#[derive(Debug, Default)]
+pub(crate) struct Flight {
+    state: Mutex<Waiting>,
+    landed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    landing: Option<Landing>,
+    wakers: Vec<Waker>,
+}
+
+/// How a flight ended; `None` inside: its leader went away.
+type Landing = Option<Result<(), Error>>;
+
+/// A flight under way, as its leader has it. Dropping it lands it without a result.
+#[derive(Debug)]
+pub(crate) struct Leader {
+    flights: Flights,
+    errand: Errand,
+    flight: Arc<Flight>,
+}
+
+impl Rest {
+    /// Whether it is over; a clock that was set back ends it too.
+    fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.until || now < self.since
+    }
+
+    fn after(failures: u32, now: Timestamp, error: Error) -> Self {
+        let doubled = 1_u32.checked_shl(failures.saturating_sub(1));
+        let length = doubled.map_or(LONGEST_REST, |factor| {
+            FIRST_REST.saturating_mul(factor).min(LONGEST_REST)
+        });
+        Self {
+            failures,
+            since: now,
+            until: now.plus(length),
+            error,
+        }
+    }
+
+    /// The error of the failure, with when the next attempt may be.
+    fn error(&self, now: Timestamp) -> Error {
+        let wait = self.until.distance(now).as_millis();
+        let text = format!(
+            "{} (attempt {} failed {} ms ago; the next one may be in {wait} ms)",
+            self.error.text(),
+            self.failures,
+            now.distance(self.since).as_millis(),
+        );
+        Error::new(self.error.status(), text).with_source(self.error.clone())
+    }
+}
+
+impl Flights {
+    fn board(&self) -> MutexGuard<'_, HashMap<Errand, Entry>> {
+        // Each change under the lock is one assignment, so a panic elsewhere leaves the map whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the lead for `errand`, or a place among its waiters.
+    pub(crate) fn join(&self, errand: &Errand, now: Timestamp) -> Joined {
+        let mut board = self.board();
+        if board.len() >= MAX_REMEMBERED && !board.contains_key(errand) {
+            board.retain(|_, entry| {
+                entry.flight.is_some() || entry.rest.as_ref().is_some_and(|rest| !rest.is_over(now))
+            });
+        }
+        let entry = board.entry(errand.clone()).or_default();
+        if let Some(flight) = &entry.flight {
+            return Joined::Follower(Arc::clone(flight));
+        }
+        if let Some(rest) = entry.rest.as_ref().filter(|rest| !rest.is_over(now)) {
+            return Joined::Resting(rest.error(now));
+        }
+        let flight = Arc::new(Flight::default());
+        entry.flight = Some(Arc::clone(&flight));
+        Joined::Leader(Leader {
+            flights: self.clone(),
+            errand: errand.clone(),
+            flight,
+        })
+    }
+
+    /// Until when nobody is to be asked for `errand`, if the last attempt failed.
+    pub(crate) fn resting_until(&self, errand: &Errand) -> Option<Timestamp> {
+        let board = self.board();
+        let rest = board.get(errand)?.rest.as_ref()?;
+        Some(rest.until)
+    }
+
+    fn land(&self, errand: &Errand, failed: Option<(Error, Timestamp)>) {
+        let mut board = self.board();
+        match failed {
+            // What is neither under way nor resting needs no entry.
+            None => {
+                board.remove(errand);
+            }
+            Some((error, now)) => {
+                let entry = board.entry(errand.clone()).or_default();
+                let failures = entry.rest.as_ref().map_or(0, |rest| rest.failures);
+                entry.flight = None;
+                entry.rest = Some(Rest::after(failures.saturating_add(1), now, error));
+            }
+        }
+    }
+
+    /// The leader went away: what was known of failures stays.
+    fn abandon(&self, errand: &Errand) {
+        let mut board = self.board();
+        if let Some(entry) = board.get_mut(errand) {
+            entry.flight = None;
+        }
+    }
+}
+
+impl Leader {
+    /// Ends the flight and wakes its waiters.
+    pub(crate) fn land(self, outcome: &Result<(), Error>, now: Timestamp) {
+        let failed = outcome.as_ref().err().map(|error| (error.clone(), now));
+        self.flights.land(&self.errand, failed);
+        self.flight.land(Some(outcome.clone()));
+    }
+}
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        // After a landing there is nothing left to do: the first one counts.
+        if self.flight.land(None) {
+            self.flights.abandon(&self.errand);
+        }
+    }
+}
+
+impl Flight {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this was the landing, and not one after it.
+    fn land(&self, landing: Landing) -> bool {
+        let mut waiting = self.lock();
+        if waiting.landing.is_some() {
+            return false;
+        }
+        waiting.landing = Some(landing);
+        let wakers = core::mem::take(&mut waiting.wakers);
+        drop(waiting);
+        self.landed.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Waits on this thread; `None` when the leader went away.
+    pub(crate) fn wait(&self) -> Option<Result<(), Error>> {
+        let mut waiting = self.lock();
+        loop {
+            if let Some(landing) = &waiting.landing {
+                return landing.clone();
+            }
+            waiting = self
+                .landed
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits in a task; `None` when the leader went away.
+    #[cfg(any(feature = "tokio", test))]
+    pub(crate) async fn landed(&self) -> Option<Result<(), Error>> {
+        core::future::poll_fn(|context| self.poll(context)).await
+    }
+
+    #[cfg(any(feature = "tokio", test))]
+    fn poll(&self, context: &Context<'_>) -> Poll<Option<Result<(), Error>>> {
+        let mut waiting = self.lock();
+        if let Some(landing) = &waiting.landing {
+            return Poll::Ready(landing.clone());
+        }
+        let waker = context.waker();
+        if !waiting.wakers.iter().any(|known| known.will_wake(waker)) {
+            waiting.wakers.push(waker.clone());
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use trihound_sspi::SecurityStatus;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn failure() -> Error {
+        Error::new(
+            SecurityStatus::SEC_E_NO_AUTHENTICATING_AUTHORITY,
+            "nobody answered",
+        )
+    }
+
+    fn lead(flights: &Flights, now: i64) -> Leader {
+        match flights.join(&Errand::Granting, at(now)) {
+            Joined::Leader(leader) => leader,
+            other => panic!("expected the lead, got {other:?}"),
+        }
+    }
+
+    fn follow(flights: &Flights, now: i64) -> Arc<Flight> {
+        match flights.join(&Errand::Granting, at(now)) {
+            Joined::Follower(flight) => flight,
+            other => panic!("expected a flight to wait for, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn those_who_come_while_one_is_on_the_way_get_what_it_brings() {
+        let flights = Flights::default();
+        let leader = lead(&flights, 0);
+        let waiting: Vec<_> = (0..8)
+            .map(|_| {
+                let flight = follow(&flights, 0);
+                std::thread::spawn(move || flight.wait())
+            })
+            .collect();
+        // Another thing is another flight.
+        let other = Errand::Service("HTTP/other".into());
+        assert!(matches!(flights.join(&other, at(0)), Joined::Leader(_)));
+        leader.land(&Ok(()), at(0));
+        for thread in waiting {
+            assert!(matches!(thread.join().unwrap(), Some(Ok(()))));
+        }
+        drop(lead(&flights, 0));
+    }
+
+    #[test]
+    fn a_failure_is_that_of_all_and_the_rest_after_it_grows_to_its_limit() {
+        let flights = Flights::default();
+        let mut now = 0;
+        for rest in [1, 2, 4, 8, 16, 30, 30] {
+            let leader = lead(&flights, now);
+            let waiter = follow(&flights, now);
+            leader.land(&Err(failure()), at(now));
+            let told = waiter.wait().unwrap().unwrap_err();
+            assert_eq!(told.text(), failure().text());
+            let Joined::Resting(error) = flights.join(&Errand::Granting, at(now + rest - 1)) else {
+                panic!("it has to rest for {rest} s");
+            };
+            assert_eq!(error.status(), failure().status());
+            assert!(
+                error.text().starts_with("nobody answered (attempt"),
+                "{error}"
+            );
+            now += rest;
+            assert_eq!(flights.resting_until(&Errand::Granting), Some(at(now)));
+        }
+        lead(&flights, now).land(&Ok(()), at(now));
+        assert_eq!(flights.resting_until(&Errand::Granting), None);
+        // What went well once begins with the short rest again.
+        lead(&flights, now).land(&Err(failure()), at(now));
+        drop(lead(&flights, now + 1));
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_prolong_a_rest() {
+        let flights = Flights::default();
+        lead(&flights, 1_000).land(&Err(failure()), at(1_000));
+        drop(lead(&flights, 10));
+    }
+
+    #[test]
+    fn a_leader_who_goes_away_leaves_the_lead_to_a_waiter() {
+        let flights = Flights::default();
+        let leader = lead(&flights, 0);
+        let waiter = follow(&flights, 0);
+        drop(leader);
+        assert!(waiter.wait().is_none());
+        drop(lead(&flights, 0));
+    }
+
+    struct Counting(AtomicUsize);
+
+    impl Wake for Counting {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_task_that_waits_is_woken_once() {
+        let flights = Flights::default();
+        let leader = lead(&flights, 0);
+        let flight = follow(&flights, 0);
+        let counting = Arc::new(Counting(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&counting));
+        let mut context = Context::from_waker(&waker);
+        let mut landed = core::pin::pin!(flight.landed());
+        for _ in 0..3 {
+            assert!(landed.as_mut().poll(&mut context).is_pending());
+        }
+        leader.land(&Ok(()), at(0));
+        assert_eq!(counting.0.load(Ordering::SeqCst), 1);
+        assert!(matches!(
+            landed.as_mut().poll(&mut context),
+            Poll::Ready(Some(Ok(())))
+        ));
+    }
+
+    #[test]
+    fn failures_that_are_over_are_forgotten() {
+        let flights = Flights::default();
+        for number in 0..2 * MAX_REMEMBERED {
+            let errand = Errand::Service(format!("HTTP/h{number}"));
+            let now = at(i64::try_from(number).unwrap() * 10);
+            let Joined::Leader(leader) = flights.join(&errand, now) else {
+                panic!("nobody else asks");
+            };
+            leader.land(&Err(failure()), now);
+        }
+        assert!(flights.board().len() <= MAX_REMEMBERED);
+    }
+}

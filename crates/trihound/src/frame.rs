@@ -1,0 +1,148 @@
+//! Frames on a byte stream, and what a context makes of them: the part that blocking and asynchronous
+//! streams share. `docs/manual/programs.md` describes the format for peers of another make.
+
+use trihound_sspi::{EstablishedAttributes, InitiatorAttributes, SECQOP_WRAP_NO_ENCRYPT};
+
+use crate::Error;
+use crate::message::{SecurityContext, not_encrypted};
+
+/// Bytes of the length in front of each frame.
+pub(crate) const PREFIX: usize = 4;
+
+/// The longest handshake frame. `cbMaxToken` of Kerberos is below it.
+pub(crate) const MAX_TOKEN_FRAME: usize = 64 * 1024;
+
+/// The longest message that is taken when the program says nothing else.
+pub(crate) const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+
+/// What protection adds to a message at most: more than any enctype and framing needs.
+const OVERHEAD: usize = 1024;
+
+/// Written data is cut into messages of this length.
+const CHUNK: usize = 32 * 1024;
+
+/// The length that a prefix announces, if it is within `limit`.
+pub(crate) fn announced(prefix: [u8; PREFIX], limit: usize) -> Result<usize, Error> {
+    let length = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
+    if length > limit {
+        return Err(Error::FrameTooLong { length, limit });
+    }
+    Ok(length)
+}
+
+/// A token in its frame.
+pub(crate) fn token_frame(token: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut frame = vec![0; PREFIX];
+    frame.extend_from_slice(token);
+    set_prefix(&mut frame)?;
+    Ok(frame)
+}
+
+fn set_prefix(frame: &mut [u8]) -> Result<(), Error> {
+    let length = frame.len().saturating_sub(PREFIX);
+    let prefix = u32::try_from(length).map_err(|_| Error::MessageLength {
+        length,
+        limit: u32::MAX as usize,
+    })?;
+    if let Some(place) = frame.first_chunk_mut::<PREFIX>() {
+        *place = prefix.to_be_bytes();
+    }
+    Ok(())
+}
+
+/// The messages of an established context in frames.
+#[derive(Debug)]
+pub(crate) struct Framing {
+    pub(crate) context: SecurityContext,
+    confidential: bool,
+    max_message: usize,
+    /// The peer's end mark came.
+    ended: bool,
+    /// Ours was made.
+    closed: bool,
+    frame: Vec<u8>,
+}
+
+impl Framing {
+    pub(crate) fn new(context: SecurityContext, max_message: usize) -> Self {
+        let confidential = match context.established().attributes {
+            EstablishedAttributes::Initiator(attributes) => {
+                attributes.contains(InitiatorAttributes::CONFIDENTIALITY)
+            }
+            EstablishedAttributes::Acceptor(attributes) => {
+                attributes.contains(trihound_sspi::AcceptorAttributes::CONFIDENTIALITY)
+            }
+        };
+        Self {
+            context,
+            confidential,
+            max_message,
+            ended: false,
+            closed: false,
+            frame: Vec::new(),
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// How many written bytes make a message.
+    pub(crate) fn chunk(&self) -> usize {
+        CHUNK.min(self.max_message)
+    }
+
+    /// The longest frame that may come.
+    pub(crate) fn frame_limit(&self) -> usize {
+        self.max_message.saturating_add(OVERHEAD)
+    }
+
+    /// One message in its frame; good until the next call.
+    pub(crate) fn seal(&mut self, message: &[u8]) -> Result<&[u8], Error> {
+        let limit = self.max_message.min(u32::MAX as usize - OVERHEAD);
+        // An empty message is the end mark.
+        if message.is_empty() || message.len() > limit {
+            return Err(Error::MessageLength {
+                length: message.len(),
+                limit,
+            });
+        }
+        self.protect(message)
+    }
+
+    /// The end mark in its frame.
+    pub(crate) fn seal_end(&mut self) -> Result<&[u8], Error> {
+        self.closed = true;
+        self.protect(&[])
+    }
+
+    fn protect(&mut self, message: &[u8]) -> Result<&[u8], Error> {
+        let quality = if self.confidential {
+            0
+        } else {
+            SECQOP_WRAP_NO_ENCRYPT
+        };
+        self.frame.clear();
+        self.frame.resize(PREFIX, 0);
+        self.context
+            .append_protected(message, quality, &mut self.frame)?;
+        set_prefix(&mut self.frame)?;
+        Ok(&self.frame)
+    }
+
+    /// What a frame said; `false` at the peer's end mark.
+    pub(crate) fn open(&mut self, frame: &mut [u8], message: &mut Vec<u8>) -> Result<bool, Error> {
+        let encrypted = self.context.open_in_place(frame, message)?;
+        // RFC 2743 section 2.3.4, conf_state: where privacy was agreed on, nothing less is taken.
+        if self.confidential && !encrypted {
+            message.clear();
+            return Err(not_encrypted().into());
+        }
+        self.ended = message.is_empty();
+        Ok(!self.ended)
+    }
+}

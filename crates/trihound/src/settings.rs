@@ -1,0 +1,133 @@
+//! What the builders of clients and servers have in common.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use trihound_krb5::{Config, CredentialStore, Keytab, MemoryStore};
+use trihound_sansio::{Clock, RandomSource, SystemClock};
+use trihound_sspi::{Error, RegisteredPackage};
+
+use crate::environment::{CacheName, FileStore, keytab_path};
+use crate::frame::MAX_MESSAGE;
+use crate::{Kerberos, OsRandom, cannot_install};
+
+/// Where a builder's keys are.
+///
+/// It is made of a name (`/etc/krb5.keytab`, `FILE:/etc/krb5.keytab`), a path, or a keytab in memory. A
+/// file is read again whenever it has changed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum KeytabSource {
+    /// A name as KRB5_KTNAME has it.
+    Name(String),
+    /// A file.
+    Path(PathBuf),
+    /// These keys.
+    Keys(Arc<Keytab>),
+}
+
+impl From<&str> for KeytabSource {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+impl From<String> for KeytabSource {
+    fn from(name: String) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl From<&Path> for KeytabSource {
+    fn from(path: &Path) -> Self {
+        Self::Path(path.to_owned())
+    }
+}
+
+impl From<PathBuf> for KeytabSource {
+    fn from(path: PathBuf) -> Self {
+        Self::Path(path)
+    }
+}
+
+impl From<Arc<Keytab>> for KeytabSource {
+    fn from(keytab: Arc<Keytab>) -> Self {
+        Self::Keys(keytab)
+    }
+}
+
+impl From<Keytab> for KeytabSource {
+    fn from(keytab: Keytab) -> Self {
+        Self::Keys(Arc::new(keytab))
+    }
+}
+
+/// The world that a client or a server lives in; what is not given is the machine's.
+pub(crate) struct Settings {
+    pub(crate) package: Option<RegisteredPackage<Kerberos>>,
+    pub(crate) config: Option<Arc<Config>>,
+    pub(crate) store: Option<Arc<dyn CredentialStore>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn RandomSource>,
+    pub(crate) max_message: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            package: None,
+            config: None,
+            store: None,
+            clock: Arc::new(SystemClock),
+            random: Arc::new(OsRandom),
+            max_message: MAX_MESSAGE,
+        }
+    }
+}
+
+impl Settings {
+    /// The configuration: the package's, the one given, the machine's.
+    pub(crate) fn config(&mut self) -> Result<Arc<Config>, Error> {
+        if let Some(package) = &self.package {
+            return Ok(Arc::clone(&package.package().environment().config));
+        }
+        if let Some(config) = &self.config {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(crate::configuration()?);
+        Ok(Arc::clone(self.config.insert(config)))
+    }
+
+    /// The package: the one given, or one over the store given, or over the machine's tickets and
+    /// keys if `of_machine`, or over nothing but memory.
+    pub(crate) fn package(
+        &mut self,
+        of_machine: bool,
+    ) -> Result<RegisteredPackage<Kerberos>, Error> {
+        if let Some(package) = &self.package {
+            return Ok(package.clone());
+        }
+        let config = self.config()?;
+        let store: Arc<dyn CredentialStore> = match &self.store {
+            Some(store) => Arc::clone(store),
+            None if of_machine => {
+                Arc::new(FileStore::from_environment(&config).map_err(cannot_install)?)
+            }
+            None => Arc::new(MemoryStore::new()),
+        };
+        let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
+        Ok(crate::kerberos(config, store, clock, random))
+    }
+}
+
+/// A store whose keys of services, or of a client, are those of a file, and whose tickets are in
+/// memory.
+pub(crate) fn store_over(source: KeytabSource) -> Result<Arc<dyn CredentialStore>, Error> {
+    let path = match source {
+        KeytabSource::Keys(keytab) => return Ok(Arc::new(MemoryStore::with_keytab(keytab))),
+        KeytabSource::Path(path) => path,
+        KeytabSource::Name(name) => keytab_path(&name).map_err(cannot_install)?,
+    };
+    let no_cache = CacheName::Memory(String::new());
+    Ok(Arc::new(FileStore::new(no_cache, path.clone(), path)))
+}

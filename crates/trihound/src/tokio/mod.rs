@@ -1,0 +1,1 @@
+//! Asynchronous clients and services on tokio.
