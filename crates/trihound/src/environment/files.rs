@@ -1,9 +1,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use trihound_krb5::ProfileSource;
-use trihound_secret::SecretBytes;
+
+use super::ccache::CacheVersion;
+use super::lock::{LockMode, LockedFile};
 
 /// The largest configuration, keytab or cache file that is read. A real one has kilobytes; a cache
 /// of ten thousand large tickets still fits.
@@ -41,38 +44,65 @@ pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
     let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if read as u64 > MAX_FILE {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("the file has more than {MAX_FILE} bytes"),
-        ));
+        return Err(too_large());
     }
     Ok(bytes)
 }
 
-/// As [`read_bounded`], for what holds keys.
-pub(crate) fn read_secret(path: &Path) -> io::Result<SecretBytes> {
-    read_bounded(path).map(SecretBytes::from)
+pub(crate) fn too_large() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::FileTooLarge,
+        format!("the file has more than {MAX_FILE} bytes"),
+    )
 }
 
-/// Waits until no other writer of this library, here or in another process, is changing the file.
-///
-/// Whoever changes the file puts another in its place, so that the lock may turn out to be one of a
-/// file that is gone; then the wait begins anew. It is bounded: a ticket that another writer drops
-/// is got again, a program that hangs is not.
-#[cfg(unix)]
-pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
-    for _ in 0..LOCK_ATTEMPTS {
-        let file = File::open(path)?;
-        if file.try_lock().is_ok() {
-            let (held, named) = (file.metadata()?, fs::metadata(path)?);
-            if is_same_file(&held, &named) {
-                return Ok(Some(file));
-            }
-            continue;
+/// A value that differs once the file may have changed, one that stands for its absence too; `None`
+/// while only reading tells: a file that was changed just now may change once more within the same
+/// tick of the file system's clock, and look as before.
+pub(crate) fn version(path: &Path) -> io::Result<Option<CacheVersion>> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Some(CacheVersion::new([0; 5])));
         }
-        std::thread::sleep(LOCK_PAUSE);
+        Err(error) => return Err(error),
+    };
+    let modified = metadata.modified()?;
+    // A time ahead of ours is another machine's, or ours was set back.
+    let age = SystemTime::now()
+        .duration_since(modified)
+        .unwrap_or_default();
+    if age < SETTLED {
+        return Ok(None);
     }
-    Ok(None)
+    let modified = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let modified = u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX);
+    #[cfg(unix)]
+    let (device, inode, changed) = {
+        use std::os::unix::fs::MetadataExt;
+        let changed = metadata.ctime().wrapping_mul(1_000_000_000);
+        let changed = changed.wrapping_add(metadata.ctime_nsec());
+        (metadata.dev(), metadata.ino(), changed.cast_unsigned())
+    };
+    #[cfg(not(unix))]
+    let (device, inode, changed) = (0, 0, 1);
+    let parts = [device, inode, metadata.len(), modified, changed];
+    Ok(Some(CacheVersion::new(parts)))
+}
+
+/// How long ago the last change must be to be told from the next: the clocks of file systems tick
+/// every few milliseconds, FAT's every two seconds.
+const SETTLED: Duration = Duration::from_millis(if cfg!(unix) { 100 } else { 2_500 });
+
+/// Makes a directory for its owner alone, if it is not there.
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result,
+    }
 }
 
 /// Writes a file whole or not at all, readable by its owner only: into a new file beside it, which
@@ -118,11 +148,6 @@ pub(crate) fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     ))
 }
 
-#[cfg(unix)]
-const LOCK_ATTEMPTS: u32 = 1000;
-#[cfg(unix)]
-const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
-
 /// What a credential cache of any version begins with.
 const CACHE_FORMAT: u8 = 5;
 
@@ -139,7 +164,8 @@ pub(crate) fn destroy(path: &Path) -> io::Result<()> {
             "it is a link or no file; nothing was destroyed",
         ));
     }
-    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut locked = LockedFile::open(path, LockMode::Exclusive)?;
+    let file = locked.file();
     let opened = file.metadata()?;
     if !is_same_file(&named, &opened) {
         return Err(not_a_cache(
@@ -152,11 +178,15 @@ pub(crate) fn destroy(path: &Path) -> io::Result<()> {
             "it is no credential cache; nothing was destroyed",
         ));
     }
-    if has_one_name(&opened) {
-        file.rewind()?;
-        overwrite(&mut file, opened.len())?;
+    if !has_one_name(&opened) {
+        return fs::remove_file(path);
     }
-    fs::remove_file(path)
+    // Nobody is to find zeros under the name; Windows removes no file that is open elsewhere, and
+    // then at least its content is gone.
+    let removed = fs::remove_file(path);
+    file.rewind()?;
+    overwrite(file, opened.len())?;
+    removed
 }
 
 fn not_a_cache(reason: &'static str) -> io::Error {

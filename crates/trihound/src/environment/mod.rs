@@ -4,16 +4,19 @@
 //! Nothing below this crate opens a file or reads a variable; a program that wants neither builds its
 //! [`trihound_kerberos::Kerberos`] from values and leaves this module alone.
 
+pub mod ccache;
 mod files;
 mod keytab;
 mod load;
+mod lock;
 mod names;
 mod store;
 
-use std::io;
 use std::path::Path;
 
 use trihound_krb5::{CredentialCache, Keytab, StoreError};
+
+use ccache::{Cache, FileCache};
 
 pub use files::FileProfileSource;
 pub use keytab::NamedKeytab;
@@ -22,7 +25,9 @@ pub use names::{
     CacheName, DirName, KeytabName, NameError, default_client_keytab_path, default_keytab_path,
     keytab_path, user_name,
 };
-pub use store::FileStore;
+pub use store::UserStore;
+#[doc(hidden)]
+pub use store::UserStore as FileStore;
 
 /// Reads a keytab file.
 ///
@@ -39,13 +44,9 @@ pub fn read_keytab(path: &Path) -> Result<Keytab, StoreError> {
 ///
 /// [`StoreError::NoCache`] when there is no such file, [`StoreError::Unusable`] when it is damaged.
 pub fn read_cache(path: &Path) -> Result<CredentialCache, StoreError> {
-    let bytes = files::read_secret(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => StoreError::NoCache {
-            reason: format!("there is no file {}", path.display()),
-        },
-        _ => unusable(path, &error),
-    })?;
-    CredentialCache::parse(bytes.expose()).map_err(|error| unusable(path, &error))
+    FileCache::new(path.to_owned())
+        .read()?
+        .ok_or_else(|| no_file(path))
 }
 
 /// Writes a credential cache file, whole or not at all, readable by its owner only.
@@ -54,8 +55,7 @@ pub fn read_cache(path: &Path) -> Result<CredentialCache, StoreError> {
 ///
 /// [`StoreError::Unusable`], and the old file is as it was.
 pub fn write_cache(path: &Path, cache: &CredentialCache) -> Result<(), StoreError> {
-    let bytes = cache.to_bytes().map_err(|error| unusable(path, &error))?;
-    files::write_atomically(path, bytes.expose()).map_err(|error| unusable(path, &error))
+    FileCache::new(path.to_owned()).initialize(cache)
 }
 
 /// Writes a keytab file, whole or not at all, readable by its owner only.
@@ -74,12 +74,16 @@ pub fn write_keytab(path: &Path, keytab: &Keytab) -> Result<(), StoreError> {
 ///
 /// [`StoreError::NoCache`] when there is no such file, [`StoreError::Unusable`] when it resists.
 pub fn destroy_cache(path: &Path) -> Result<(), StoreError> {
-    files::destroy(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => StoreError::NoCache {
-            reason: format!("there is no file {}", path.display()),
-        },
-        _ => unusable(path, &error),
-    })
+    match FileCache::new(path.to_owned()).destroy()? {
+        true => Ok(()),
+        false => Err(no_file(path)),
+    }
+}
+
+fn no_file(path: &Path) -> StoreError {
+    StoreError::NoCache {
+        reason: format!("there is no file {}", path.display()),
+    }
 }
 
 fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> StoreError {

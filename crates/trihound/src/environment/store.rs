@@ -1,7 +1,5 @@
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use trihound_krb5::{
     Config, CredentialCache, CredentialStore, Credentials, Keytab, MemoryStore, Principal,
@@ -9,109 +7,52 @@ use trihound_krb5::{
 };
 use trihound_sansio::Timestamp;
 
-use super::files::{read_secret, write_atomically};
+use super::ccache::{self, Cache, CacheVersion};
 use super::keytab::NamedKeytab;
 use super::names::{CacheName, KeytabName, NameError};
 
-/// The tickets and keys of the user whom the process runs for, where MIT's programs have them.
+/// How many caches of a collection are kept as they were read.
+const MAX_HELD: usize = 32;
+
+/// By how much the KDC's clock must differ from what a cache says before it is written there, in
+/// microseconds.
+const NOTEWORTHY_OFFSET: u64 = 1_000_000;
+
+/// The tickets and keys of the user whom the process runs for, where MIT's programs have them: in the
+/// default credential cache, of whatever type, and in the keytabs.
 ///
-/// Files are read when they are first needed and again when they have changed, never once per
-/// context. Tickets of the cache's own principal are written back; those of others stay in memory.
+/// Caches and keytabs are read when they are first needed and again when they have changed, never
+/// once per context. Tickets are written back into the cache of their client: the default one, or the
+/// one of the collection that it is in. Those of clients without a cache stay in memory.
 #[derive(Debug)]
-pub struct FileStore {
-    cache: Option<Cached<CredentialCache>>,
+pub struct UserStore {
+    config: Arc<Config>,
+    cache: CacheName,
+    /// The caches as they were read last.
+    held: Mutex<HashMap<CacheName, (CacheVersion, Content)>>,
     keytab: NamedKeytab,
     client_keytab: NamedKeytab,
-    /// Tickets that belong in no file: of a MEMORY cache, or of other principals.
+    /// Tickets that belong in no cache, or could not be written to theirs.
     memory: MemoryStore,
-    changing: Mutex<()>,
 }
 
-/// A file's content as it was parsed, with what told its version.
-#[derive(Debug)]
-struct Cached<T> {
-    path: PathBuf,
-    content: Mutex<Option<(FileVersion, Arc<T>)>>,
-}
+/// What is in a cache; `None` when there is none.
+type Content = Option<Arc<CredentialCache>>;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct FileVersion {
-    length: u64,
-    modified: Option<SystemTime>,
-    /// A renamed-over file may have the same length and, on a coarse clock, the same time.
-    inode: u64,
-}
-
-impl FileVersion {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Some(Self {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-            inode,
-        })
-    }
-}
-
-impl<T> Cached<T> {
-    fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            content: Mutex::new(None),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<(FileVersion, Arc<T>)>> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The content as it is now; `None` when there is no file.
-    fn get<E: std::fmt::Display>(
-        &self,
-        parse: impl FnOnce(&[u8]) -> Result<T, E>,
-    ) -> Result<Option<Arc<T>>, StoreError> {
-        let mut content = self.lock();
-        let Some(version) = FileVersion::of(&self.path) else {
-            *content = None;
-            return Ok(None);
-        };
-        if let Some((held, parsed)) = &*content
-            && *held == version
-        {
-            return Ok(Some(Arc::clone(parsed)));
-        }
-        // Read after its version was taken: a change between the two is seen at the next call.
-        let bytes = read_secret(&self.path).map_err(|error| self.unusable(&error))?;
-        let parsed = Arc::new(parse(bytes.expose()).map_err(|error| self.unusable(&error))?);
-        *content = Some((version, Arc::clone(&parsed)));
-        Ok(Some(parsed))
-    }
-
-    fn unusable(&self, reason: &dyn std::fmt::Display) -> StoreError {
-        StoreError::Unusable {
-            place: format!("FILE:{}", self.path.display()),
-            reason: reason.to_string(),
-        }
-    }
-}
-
-impl FileStore {
+impl UserStore {
     /// The store that the environment names: KRB5CCNAME, KRB5_KTNAME and KRB5_CLIENT_KTNAME, then
     /// krb5.conf, then MIT's defaults.
     ///
     /// # Errors
     ///
     /// [`NameError`] for a cache or keytab of a type that is not served.
-    pub fn from_environment(config: &Config) -> Result<Self, NameError> {
-        Ok(Self::new(
+    pub fn from_environment(config: &Arc<Config>) -> Result<Self, NameError> {
+        let store = Self::new(
             CacheName::from_environment(config)?,
             KeytabName::from_environment(config)?,
             KeytabName::client_from_environment(config)?,
-        ))
+        );
+        Ok(store.with_config(Arc::clone(config)))
     }
 
     /// A store over the given places.
@@ -122,57 +63,102 @@ impl FileStore {
         client_keytab: impl Into<KeytabName>,
     ) -> Self {
         Self {
-            cache: match cache {
-                CacheName::File(path) => Some(Cached::new(path)),
-                // Those that are no file are opened by name elsewhere.
-                _ => None,
-            },
+            config: Arc::default(),
+            cache,
+            held: Mutex::default(),
             keytab: NamedKeytab::open(keytab.into()),
             client_keytab: NamedKeytab::open(client_keytab.into()),
             memory: MemoryStore::new(),
-            changing: Mutex::new(()),
         }
     }
 
-    fn cache(&self) -> Result<Option<Arc<CredentialCache>>, StoreError> {
-        match &self.cache {
-            Some(file) => file.get(CredentialCache::parse),
-            None => Ok(None),
-        }
+    /// With the configuration that says where the daemon of KCM caches is.
+    #[must_use]
+    pub fn with_config(mut self, config: Arc<Config>) -> Self {
+        self.config = config;
+        self
     }
 
-    /// Changes the cache file as it is now, and writes it back whole.
-    fn change(
+    /// The name of the default cache.
+    #[must_use]
+    pub fn cache_name(&self) -> &CacheName {
+        &self.cache
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<CacheName, (CacheVersion, Content)>> {
+        // Each change is one insertion, so a panic elsewhere leaves the map whole.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The default cache. A collection's name is followed anew each time: somebody may have switched.
+    fn default_cache(&self) -> Result<Box<dyn Cache>, StoreError> {
+        ccache::open(&self.cache, &self.config)
+    }
+
+    /// What is in a cache now, read only if it changed.
+    fn content(&self, cache: &dyn Cache) -> Result<Content, StoreError> {
+        let version = cache.version()?;
+        if let Some(version) = version
+            && let Some((held, content)) = self.held().get(cache.name())
+            && *held == version
+        {
+            return Ok(content.clone());
+        }
+        // Read after its version was taken: a change between the two is seen at the next call.
+        let content = cache.read()?.map(Arc::new);
+        let mut held = self.held();
+        match version {
+            Some(version) => {
+                if held.len() >= MAX_HELD {
+                    held.clear();
+                }
+                held.insert(cache.name().clone(), (version, content.clone()));
+            }
+            None => drop(held.remove(cache.name())),
+        }
+        Ok(content)
+    }
+
+    /// The cache of a client: the default one, or another of its collection (as MIT's
+    /// `krb5_cc_cache_match` finds it).
+    fn cache_of(
         &self,
         client: &Principal,
-        change: impl FnOnce(&mut CredentialCache),
-    ) -> Result<bool, StoreError> {
-        let Some(file) = &self.cache else {
-            return Ok(false);
-        };
-        // One writer at a time, and what it changes is what is in the file at that time.
-        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if FileVersion::of(&file.path).is_none() {
-            return Ok(false);
+    ) -> Result<Option<(Box<dyn Cache>, Arc<CredentialCache>)>, StoreError> {
+        let default = self.default_cache()?;
+        if let Some(content) = self.content(default.as_ref())?
+            && content.principal == *client
+        {
+            return Ok(Some((default, content)));
         }
-        #[cfg(unix)]
-        let _lock = super::files::lock(&file.path).map_err(|error| file.unusable(&error))?;
-        let bytes = read_secret(&file.path).map_err(|error| file.unusable(&error))?;
-        let mut changed =
-            CredentialCache::parse(bytes.expose()).map_err(|error| file.unusable(&error))?;
-        if changed.principal != *client {
-            return Ok(false);
+        // A name that leads to itself is no collection's.
+        if *default.name() == self.cache {
+            return Ok(None);
         }
-        change(&mut changed);
-        let bytes = changed.to_bytes().map_err(|error| file.unusable(&error))?;
-        write_atomically(&file.path, bytes.expose()).map_err(|error| file.unusable(&error))?;
-        Ok(true)
+        for name in ccache::collection(&self.cache, &self.config)?.list()? {
+            if name == *default.name() {
+                continue;
+            }
+            let cache = ccache::open(&name, &self.config)?;
+            match self.content(cache.as_ref()) {
+                Ok(Some(content)) if content.principal == *client => {
+                    return Ok(Some((cache, content)));
+                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(
+                    cache = %name,
+                    %error,
+                    "this cache of the collection is passed over"
+                ),
+            }
+        }
+        Ok(None)
     }
 }
 
-impl CredentialStore for FileStore {
+impl CredentialStore for UserStore {
     fn default_principal(&self) -> Result<Option<Principal>, StoreError> {
-        match self.cache()? {
+        match self.content(self.default_cache()?.as_ref())? {
             Some(cache) => Ok(Some(cache.principal.clone())),
             None => self.memory.default_principal(),
         }
@@ -184,8 +170,8 @@ impl CredentialStore for FileStore {
         server: &Principal,
         now: Timestamp,
     ) -> Result<Option<Arc<Credentials>>, StoreError> {
-        if let Some(cache) = self.cache()?
-            && let Some(found) = cache.find(client, server, now)
+        if let Some((_, content)) = self.cache_of(client)?
+            && let Some(found) = content.find(client, server, now)
         {
             return Ok(Some(Arc::clone(found)));
         }
@@ -194,46 +180,68 @@ impl CredentialStore for FileStore {
 
     fn tickets(&self, client: &Principal) -> Result<Vec<Arc<Credentials>>, StoreError> {
         let mut tickets = self.memory.tickets(client)?;
-        if let Some(cache) = self.cache()? {
-            tickets.extend(
-                cache
-                    .credentials
-                    .iter()
-                    .filter(|credentials| credentials.client == *client)
-                    .cloned(),
-            );
+        if let Some((_, content)) = self.cache_of(client)? {
+            let own = content.credentials.iter();
+            tickets.extend(own.filter(|held| held.client == *client).cloned());
         }
         Ok(tickets)
     }
 
     fn store(&self, credentials: &Arc<Credentials>) -> Result<(), StoreError> {
-        let written = self.change(&credentials.client, |cache| {
-            cache.store(Arc::clone(credentials));
-        });
+        let written = match self.cache_of(&credentials.client) {
+            Ok(Some((cache, _))) => cache.store(credentials),
+            Ok(None) => return self.memory.store(credentials),
+            Err(error) => Err(error),
+        };
         match written {
-            Ok(true) => Ok(()),
+            Ok(()) => Ok(()),
             // A ticket that cannot be written (a read-only directory) still serves this process.
-            Ok(false) | Err(_) => self.memory.store(credentials),
+            Err(error) => {
+                tracing::warn!(
+                    cache = %self.cache,
+                    spn = %credentials.server,
+                    %error,
+                    "a ticket cannot be written to the cache and serves this process only"
+                );
+                self.memory.store(credentials)
+            }
         }
     }
 
     fn remove(&self, client: &Principal, server: &Principal) -> Result<(), StoreError> {
         self.memory.remove(client, server)?;
-        self.change(client, |cache| {
-            cache.remove(client, server);
-        })
-        .map(|_| ())
+        match self.cache_of(client)? {
+            Some((cache, _)) => cache.remove(client, server).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     fn time_offset(&self) -> Result<Option<i64>, StoreError> {
-        match self.cache()? {
+        match self.content(self.default_cache()?.as_ref())? {
             Some(cache) if cache.time_offset.is_some() => Ok(cache.time_offset),
             _ => self.memory.time_offset(),
         }
     }
 
     fn set_time_offset(&self, microseconds: i64) -> Result<(), StoreError> {
-        self.memory.set_time_offset(microseconds)
+        self.memory.set_time_offset(microseconds)?;
+        let cache = self.default_cache()?;
+        let Some(content) = self.content(cache.as_ref())? else {
+            return Ok(());
+        };
+        let known = content.time_offset.unwrap_or_default();
+        if known.abs_diff(microseconds) < NOTEWORTHY_OFFSET {
+            return Ok(());
+        }
+        // The cache's own is believed first, since whoever logs in next may know better.
+        if let Err(error) = cache.set_time_offset(microseconds) {
+            tracing::warn!(
+                cache = %cache.name(),
+                %error,
+                "the KDC's time cannot be noted in the cache"
+            );
+        }
+        Ok(())
     }
 
     fn keytab(&self) -> Result<Arc<Keytab>, StoreError> {
