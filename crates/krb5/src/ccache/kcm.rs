@@ -244,5 +244,15 @@ impl KcmError {
 }
 
 /// Identifies a cache or a ticket until it is changed or removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Uuid([u8; ID_LENGTH]);
+
+impl Uuid {
+    /// The two halves as numbers.
+    #[must_use]
+    pub fn halves(self) -> (u64, u64) {
+        let number = u128::from_be_bytes(self.0);
+        let low = u64::try_from(number & u128::from(u64::MAX)).unwrap_or_default();
+        (u64::try_from(number >> 64).unwrap_or_default(), low)
+    }
+}

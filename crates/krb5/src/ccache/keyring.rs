@@ -24,8 +24,6 @@ pub const PRINCIPAL_KEY: &str = "__krb5_princ__";
 pub const TIME_OFFSETS_KEY: &str = "__krb5_time_offsets__";
 /// What the names of caches begin with that a program makes up.
 pub const UNIQUE_PREFIX: &str = "krb_ccache_";
-/// How many letters and digits follow [`UNIQUE_PREFIX`].
-pub const UNIQUE_LETTERS: usize = 8;
 
 /// The longest description of a key that the kernel takes, in bytes, its closing zero included.
 pub const MAX_DESCRIPTION: usize = 4096;
