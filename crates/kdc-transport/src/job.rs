@@ -91,7 +91,9 @@ impl Job {
             return false;
         };
         match request.service {
-            Service::Kdc if request.hint.is_primary_only() => !realm.primary_kdcs.is_empty(),
+            Service::Kdc if request.hint.is_primary_only() => {
+                !realm.kdcs.is_empty() || !realm.primary_kdcs.is_empty()
+            }
             Service::Kdc => !realm.kdcs.is_empty(),
             Service::Kpasswd => !realm.kpasswd_servers.is_empty(),
             _ => false,

@@ -104,7 +104,9 @@ fn kdcs(
             server.primary = primary.servers.iter().any(|one| one.same_place(server));
         }
     }
-    if found.servers.is_empty() {
+    // Who lists a realm's KDCs and no primary one has none: a wrong password does not wait for DNS.
+    let asks_dns = !primary_only || config.kdcs(realm).is_empty();
+    if found.servers.is_empty() && asks_dns {
         let srv_service = if primary_only {
             "_kerberos-master"
         } else {

@@ -7,6 +7,7 @@
 //!   ├ PREAUTH_REQUIRED          METHOD-DATA tells enctype and salt: AS-REQ with PA-ENC-TIMESTAMP
 //!   ├ SKEW                      once: the same with the KDC's time
 //!   ├ RESPONSE_TOO_BIG          once: the same over a stream
+//!   ├ PREAUTH_FAILED and such   once: from the start, with a primary KDC if there is one
 //!   ├ WRONG_REALM               if canonicalization was asked for: from the start, in that realm
 //!   └ any other KRB-ERROR       the end, with advice
 //! ```
@@ -25,7 +26,7 @@ use core::time::Duration;
 
 use trihound_asn1::{HostAddress, KrbError, Message, error_code};
 use trihound_crypto::EnctypePolicy;
-use trihound_sansio::{Exchange, ExchangeRequest, Progress, Reply, Timestamp, TransportHint};
+use trihound_sansio::{Exchange, ExchangeRequest, Progress, Reply, Timestamp, TransportFailure};
 use trihound_secret::SecretString;
 
 use crate::kdc_reply::KdcReplyVerified;
@@ -164,6 +165,17 @@ enum Handled {
     Done(Box<AsOutcome>),
 }
 
+/// Errors of a replica that has not heard of a change yet: MIT krb5 asks a primary KDC after each of
+/// these, and after every other one too.
+const fn is_known_better_by_a_primary(code: i32) -> bool {
+    matches!(
+        code,
+        error_code::KDC_ERR_PREAUTH_FAILED
+            | error_code::KDC_ERR_KEY_EXPIRED
+            | error_code::KDC_ERR_C_PRINCIPAL_UNKNOWN
+    )
+}
+
 impl AsExchange {
     /// Prepares the exchange; the first request comes from the first step.
     ///
@@ -186,8 +198,8 @@ impl Exchange for AsExchange {
         let handled = match (core::mem::replace(&mut self.state, State::Over), reply) {
             (State::Begin(login), None) => Handled::Next(Box::new(login.send(None)?)),
             (State::ExpectAsReply(state), Some(Reply::Bytes(bytes))) => state.handle(bytes)?,
-            (State::ExpectAsReply(_), Some(Reply::Failed(failure))) => {
-                return Err(failure.clone().into());
+            (State::ExpectAsReply(state), Some(Reply::Failed(failure))) => {
+                return Err(state.unanswered(failure));
             }
             (State::Begin(_), Some(_)) => {
                 return Err(ApiMisuse::OutOfStep("a reply came before the first request").into());
@@ -251,10 +263,10 @@ impl ExpectAsReply {
             }
             error_code::KRB_ERR_RESPONSE_TOO_BIG => {
                 // RFC 4120 7.2.1: the client repeats the request over TCP; there the answer fits.
-                if self.login.hint == TransportHint::StreamOnly {
+                if self.login.hint.is_stream_only() {
                     return Err(KdcMisbehaved::TooBigForStream.into());
                 }
-                self.login.hint = TransportHint::StreamOnly;
+                self.login.hint = self.login.hint.over_a_stream();
                 Ok(self)
             }
             error_code::KDC_ERR_WRONG_REALM if self.login.canonicalize() => {
@@ -267,7 +279,20 @@ impl ExpectAsReply {
                 self.login.cookie = None;
                 self.login.send(None)
             }
+            code if is_known_better_by_a_primary(code) && self.login.refused.is_none() => {
+                let refused = self.refused(error);
+                self.login.turn_to_primary(refused);
+                self.login.send(None)
+            }
             _ => Err(self.refused(error)),
+        }
+    }
+
+    /// Nobody answered. Where a primary KDC was to be asked, what the first KDC said is still true.
+    fn unanswered(self, failure: &TransportFailure) -> Error {
+        match self.login.refused {
+            Some(refused) => *refused,
+            None => failure.clone().into(),
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Login {
     pub(super) enctypes: Vec<Enctype>,
     pub(super) cookie: Option<Vec<u8>>,
     pub(super) hint: TransportHint,
+    /// What the first KDC said, once a primary one is asked instead.
+    pub(super) refused: Option<Box<Error>>,
     /// The KDC's clock less ours by its last KRB_AP_ERR_SKEW, in microseconds; else 0.
     pub(super) preauth_offset: i64,
     pub(super) clock_corrected: bool,
@@ -85,6 +87,7 @@ impl Login {
             enctypes,
             cookie: None,
             hint: TransportHint::Any,
+            refused: None,
             preauth_offset: 0,
             clock_corrected: false,
             service: request.service,
@@ -118,6 +121,15 @@ impl Login {
             .into());
         }
         Ok(())
+    }
+
+    /// Starts anew with a primary KDC, which knows of a changed password, a new principal or a new
+    /// key before its replicas do. Once in an exchange; `refused` counts if there is no such KDC.
+    pub(super) fn turn_to_primary(&mut self, refused: Error) {
+        self.hint = TransportHint::PrimaryOnly;
+        self.refused = Some(Box::new(refused));
+        self.cookie = None;
+        self.rounds = 0;
     }
 
     /// RFC 6806 7: the realm to ask is in the error's crealm. Pre-authentication starts anew there,

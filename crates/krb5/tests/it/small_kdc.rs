@@ -15,7 +15,7 @@ use trihound_krb5::{
 };
 use trihound_sansio::{
     Clock, Exchange, ExchangeRequest, FixedClock, Progress, RandomFailure, RandomSource, Reply,
-    Timestamp,
+    Timestamp, TransportFailure,
 };
 use trihound_secret::{SecretBytes, SecretString};
 
@@ -519,6 +519,12 @@ pub(crate) fn run<X: Exchange<Error = Error>>(
                 Progress::Exchange(request) => request,
             };
             assert!(requests.len() < 40, "the exchange does not end");
+            // The realm has one KDC.
+            if request.hint.is_primary_only() {
+                let failure = TransportFailure::no_primary(&request.realm);
+                progress = exchange.step(Some(Reply::Failed(&failure)))?;
+                continue;
+            }
             let reply = answer(&request);
             requests.push(request);
             progress = exchange.step(Some(Reply::Bytes(&reply)))?;

@@ -1,7 +1,9 @@
 //! The AS exchange against a KDC that alters one thing at a time.
 
+mod etype_info;
 mod keys;
 mod preauth;
+mod primary;
 mod reply;
 
 use std::time::Duration;
