@@ -22,11 +22,14 @@ pub mod store;
 mod tgs_exchange;
 
 pub use as_exchange::{
-    AsExchange, AsOptions, AsOutcome, AsRequest, ClientSecret, VerifyInitialCredentials,
-    VerifyInitialRequest,
+    AsExchange, AsOptions, AsOutcome, AsRequest, ClientSecret, EtypeInfoExchange, StringToKeyInfo,
+    VerifyInitialCredentials, VerifyInitialRequest,
 };
 pub use ccache::{CacheError, ConfigEntry, CredentialCache};
-pub use config::{Config, ConfigError, DnsCanonicalization, RealmConfig};
+pub use config::{
+    Config, ConfigError, ConfigWarning, DnsCanonicalization, LocalNameError, LoginDefaults,
+    RealmConfig, WarningReason,
+};
 pub use cred::{build_krb_cred, read_krb_cred};
 pub use credentials::{Credentials, KeyMaterial};
 pub use environment::Environment;
@@ -39,7 +42,9 @@ pub use keytab::{
     KeyNotFound, Keytab, KeytabEdit, KeytabEntry, KeytabError, KeytabKey, KeytabWrite, ReplacedKeys,
 };
 pub use name::{NameError, Principal};
-pub use profile::{NoIncludes, Profile, ProfileError, ProfileErrorReason, ProfileSource};
+pub use profile::{
+    NoIncludes, Place, Profile, ProfileError, ProfileErrorReason, ProfileSource, Relation,
+};
 pub use refusal::build_krb_error;
 pub use replay::{MemoryReplayCache, NotReplayed, ReplayCache, ReplayEntry, ReplayError};
 pub use store::{CredentialStore, MemoryStore, StoreError};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 use trihound_krb5::profile::{NoIncludes, ProfileErrorReason as Reason};
-use trihound_krb5::{Profile, ProfileError, ProfileSource};
+use trihound_krb5::{Profile, ProfileError, ProfileSource, WarningReason};
 
 /// Files in memory.
 #[derive(Default)]
@@ -151,9 +151,6 @@ fn every_break_of_the_grammar_has_its_reason() {
         ("[s]\n}", 2, Reason::ExtraCloseBrace),
         ("[s]\na = {\n}\n}", 4, Reason::ExtraCloseBrace),
         ("[s]\na = {\nb = c\n", 3, Reason::MissingCloseBrace),
-        ("[s]\na = \"b", 2, Reason::QuoteSyntax),
-        ("[s]\na = \"b\" c", 2, Reason::QuoteSyntax),
-        ("[s]\na = \"b\\", 2, Reason::QuoteSyntax),
     ] {
         assert_eq!(reason(text), (line, expected), "{text:?}");
     }
@@ -170,6 +167,24 @@ fn quoted_values_keep_blanks_and_know_escapes() {
     assert_eq!(profile.value(&["s", "f"]), Some(""));
     // As in MIT, a comment is a line of its own.
     assert_eq!(profile.value(&["s", "g"]), Some("a # b"));
+}
+
+/// As MIT, which stops at the closing quote or at the end of the line.
+#[test]
+fn a_quoted_value_that_is_not_closed_well_is_taken_and_told() {
+    for (line, value) in [
+        ("a = \"b", "b"),
+        ("a = \"b\" c", "b"),
+        ("a = \"b c\\", "b c"),
+    ] {
+        let profile = parse(&format!("[s]\n{line}\n"));
+        assert_eq!(profile.value(&["s", "a"]), Some(value), "{line}");
+        let [warning] = profile.warnings() else {
+            panic!("{line}: one warning");
+        };
+        assert_eq!(warning.reason, WarningReason::Quotes);
+        assert_eq!(warning.place.to_string(), "krb5.conf, line 2");
+    }
 }
 
 #[test]
@@ -206,25 +221,102 @@ fn a_final_mark_closes_a_section_or_sub_section_for_later_files() {
         both(&plain.replace("sub", "sub*")),
         ("first,later".into(), "first".into())
     );
-    // The mark is for sections; a single relation has none, and its name is without the star.
     assert_eq!(
         both(&plain.replace("a =", "a* =")),
-        ("first,later".into(), "first,later".into())
+        ("first".into(), "first,later".into())
     );
+}
 
-    // Within one file what comes after the mark still counts, as in MIT.
-    let one = parse(&format!("{}{later}", plain.replace('}', "}*")));
-    assert_eq!(one.values(&["s", "sub", "b"]), ["first", "later"]);
-    let one = parse(&format!("{}{later}", plain.replace("[s]", "[s]*")));
-    assert_eq!(one.values(&["s", "a"]), ["first", "later"]);
+/// krb5.conf(5) as of release 1.22: in one file as well as in a later one.
+#[test]
+fn what_is_final_stays_so_within_a_file_and_those_it_includes() {
+    let profile = parse(
+        "[a]
+        ab = 1
+        ab* = 2
+        ab = 3
+        ac* = 1
+        [a]
+        ac = 2
+        ad = 1
+        [b]*
+        ba = 1
+        ba = 2
+        bb = {
+            bba = 1
+        }
+        [b]
+        ba = 3
+        bb = {
+            bba = 2
+        }
+        [c]
+        ca* = {
+            caa = 1
+            caa = 2
+        }
+        cb = {
+            cba = 1
+        }*
+        ca = {
+            caa = 3
+            deeper = {
+                x = y
+            }
+        }
+        cb = {
+            cba = 2
+        }
+        cc = 1",
+    );
+    for (path, values) in [
+        (&["a", "ab"][..], &["1", "2"][..]),
+        (&["a", "ac"], &["1"]),
+        (&["a", "ad"], &["1"]),
+        (&["b", "ba"], &["1", "2"]),
+        (&["b", "bb", "bba"], &["1"]),
+        (&["c", "ca", "caa"], &["1", "2"]),
+        (&["c", "ca", "deeper", "x"], &[]),
+        (&["c", "cb", "cba"], &["1"]),
+        (&["c", "cc"], &["1"]),
+    ] {
+        assert_eq!(profile.values(path), values, "{path:?}");
+    }
+    let files = Files::with(&[("/d/x", "[s]\na = user\n[t]\nb = user\n")]);
+    let text = "[s]*\na = admin\nincludedir /d\nc = admin\n";
+    let profile = Profile::parse(text, &files, "f").unwrap();
+    assert_eq!(profile.values(&["s", "a"]), ["admin"]);
+    assert_eq!(profile.value(&["t", "b"]), Some("user"));
+    assert_eq!(profile.value(&["s", "c"]), Some("admin"));
+}
+
+#[test]
+fn a_relation_says_where_it_stands() {
+    let files = Files::with(&[("/d/x", "# comment\n[s]\na = 2\n")]);
+    let text = "[s]\n\na = 1\nincludedir /d\nsub = {\n}\n";
+    let profile = Profile::parse(text, &files, "main").unwrap();
+    let places: Vec<String> = profile
+        .content(&["s"])
+        .iter()
+        .map(|relation| format!("{} {:?} {}", relation.name, relation.value, relation.place))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "a Some(\"1\") main, line 3",
+            "a Some(\"2\") /d/x, line 3",
+            "sub None main, line 5"
+        ]
+    );
 }
 
 #[test]
 fn what_stands_before_the_first_section_is_passed_over_and_told() {
     let profile = parse("a = b\nsome words\n}\n[s]\na = c\n");
     assert_eq!(profile.value(&["s", "a"]), Some("c"));
-    assert_eq!(profile.ignored().len(), 3);
-    assert!(profile.ignored()[0].contains("a = b"));
+    assert_eq!(profile.warnings().len(), 3);
+    assert_eq!(profile.warnings()[0].reason, WarningReason::BeforeSections);
+    assert!(profile.warnings()[0].subject.contains("a = b"));
 }
 
 #[test]
@@ -248,6 +340,11 @@ fn included_files_stand_where_they_are_named() {
     let profile = Profile::parse(text, &files, "krb5.conf").unwrap();
     assert_eq!(profile.values(&["s", "a"]), ["1", "2", "3", "4", "5", "6"]);
     assert_eq!(profile.value(&["t", "b"]), Some("x"));
+    // Within braces, as MIT has it, they begin outside of any section too.
+    let text = "[s]\nsub = {\ninclude /etc/one\nx = y\n}\n";
+    let profile = Profile::parse(text, &files, "krb5.conf").unwrap();
+    assert_eq!(profile.value(&["s", "sub", "x"]), Some("y"));
+    assert_eq!(profile.value(&["s", "a"]), Some("2"));
     // Also before any section, and as a relation's name.
     let profile = Profile::parse("include /etc/one\n[s]\ninclude = y", &files, "f").unwrap();
     assert_eq!(profile.value(&["s", "include"]), Some("y"));
@@ -260,7 +357,7 @@ fn an_included_file_begins_outside_of_any_section() {
     let profile = Profile::parse("[s]\ninclude /etc/one\na = own\n", &files, "f").unwrap();
     assert_eq!(profile.values(&["s", "a"]), ["own"]);
     assert_eq!(profile.value(&["t", "b"]), Some("x"));
-    assert_eq!(profile.ignored().len(), 1);
+    assert_eq!(profile.warnings().len(), 1);
 }
 
 #[test]
@@ -346,8 +443,8 @@ fn modules_are_passed_over_and_told() {
     let profile = parse("module /lib/x.so:y\n[s]\na = b\n");
     assert_eq!(profile.value(&["s", "a"]), Some("b"));
     assert_eq!(
-        profile.ignored(),
-        ["module /lib/x.so:y: modules are not loaded"]
+        profile.warnings()[0].to_string(),
+        "krb5.conf, line 1: module /lib/x.so:y: modules are not loaded"
     );
 }
 

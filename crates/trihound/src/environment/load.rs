@@ -1,13 +1,10 @@
-use std::env;
 use std::path::Path;
 
 use thiserror::Error;
 use trihound_krb5::{Config, ConfigError, Profile, ProfileError, ProfileSource};
 
 use super::files::FileProfileSource;
-
-/// Where krb5.conf is looked for when KRB5_CONFIG says nothing.
-const DEFAULT_PROFILES: &str = "/etc/krb5.conf";
+use super::names::variable;
 
 /// Why the configuration could not be had.
 #[derive(Debug, Error)]
@@ -35,72 +32,120 @@ pub enum ConfigurationError {
     Config(#[from] ConfigError),
 }
 
-/// Reads the configuration as a program of this user would have it: the files of KRB5_CONFIG, with
-/// colons (on Windows semicolons) between them, else `/etc/krb5.conf`; with no file at all, the
-/// defaults.
+/// Reads the configuration as a program of this user would have it: the files and directories of
+/// KRB5_CONFIG, with colons (on Windows semicolons) between them, else those of the system, such as
+/// `/etc/krb5.conf`; with no file at all, the defaults. Where one value counts, the first file that
+/// has it decides; of a directory those files are read that `includedir` would.
+///
+/// What was passed over is told by [`Config::warnings`], and each by an event of level WARN.
+///
+/// A program that runs with more rights than its user has does not follow KRB5_CONFIG.
 ///
 /// # Errors
 ///
 /// [`ConfigurationError`], with the file and the line where there is one.
 pub fn load_config() -> Result<Config, ConfigurationError> {
-    match env::var("KRB5_CONFIG") {
-        Ok(list) if !list.is_empty() => load_list(&list, true),
-        _ => load_list(DEFAULT_PROFILES, false),
+    match variable("KRB5_CONFIG") {
+        Some(list) => {
+            let separator = if cfg!(windows) { ';' } else { ':' };
+            let paths = list.split(separator).filter(|path| !path.is_empty());
+            load_list(paths.map(str::to_owned), true)
+        }
+        None => load_list(default_profiles(), false),
     }
 }
 
-/// Reads the configuration of one krb5.conf.
+/// Reads the configuration of one krb5.conf, whatever the environment says; several configurations
+/// live side by side in one process.
 ///
 /// # Errors
 ///
 /// [`ConfigurationError`], with the file and the line where there is one.
 pub fn load_config_from(path: &Path) -> Result<Config, ConfigurationError> {
     let name = path.display().to_string();
-    let text = FileProfileSource
-        .read(&name)
-        .map_err(|reason| ConfigurationError::Unreadable {
-            path: name.clone(),
-            reason,
-        })?;
-    Ok(Config::from_profile(&Profile::parse(
-        &text,
-        &FileProfileSource,
-        &name,
-    )?)?)
+    let profile = load_profile(&name)?
+        .map_err(|reason| ConfigurationError::Unreadable { path: name, reason })?;
+    typed(&profile)
 }
 
-fn load_list(list: &str, required: bool) -> Result<Config, ConfigurationError> {
-    let separator = if cfg!(windows) { ';' } else { ':' };
+/// Where krb5.conf is looked for when KRB5_CONFIG says nothing, as MIT does.
+fn default_profiles() -> Vec<String> {
+    #[cfg(target_os = "macos")]
+    {
+        let own =
+            variable("HOME").map(|home| format!("{home}/Library/Preferences/edu.mit.Kerberos"));
+        let system = ["/Library/Preferences/edu.mit.Kerberos", "/etc/krb5.conf"];
+        own.into_iter()
+            .chain(system.into_iter().map(str::to_owned))
+            .collect()
+    }
+    #[cfg(windows)]
+    {
+        let place = |variable: &str| {
+            let directory = super::names::variable(variable)?;
+            Some(format!("{directory}\\MIT\\Kerberos5\\krb5.ini"))
+        };
+        [place("APPDATA"), place("ProgramData")]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+    #[cfg(not(any(target_os = "macos", windows)))]
+    {
+        vec!["/etc/krb5.conf".to_owned()]
+    }
+}
+
+fn load_list(
+    paths: impl IntoIterator<Item = String>,
+    required: bool,
+) -> Result<Config, ConfigurationError> {
     let mut profile: Option<Profile> = None;
     let mut tried = Vec::new();
-    for path in list.split(separator).filter(|path| !path.is_empty()) {
+    for path in paths {
         // A missing file of the list is passed over, as MIT does; one that is there must be right.
-        let text = match FileProfileSource.read(path) {
-            Ok(text) => text,
-            Err(reason) if Path::new(path).exists() => {
-                return Err(ConfigurationError::Unreadable {
-                    path: path.to_owned(),
-                    reason,
-                });
+        let parsed = match load_profile(&path)? {
+            Ok(parsed) => parsed,
+            Err(reason) if Path::new(&path).exists() => {
+                return Err(ConfigurationError::Unreadable { path, reason });
             }
             Err(reason) => {
                 tried.push(format!("{path} ({reason})"));
                 continue;
             }
         };
-        let parsed = Profile::parse(&text, &FileProfileSource, path)?;
         match &mut profile {
             None => profile = Some(parsed),
             Some(first) => first.append(parsed),
         }
     }
     match profile {
-        Some(profile) => Ok(Config::from_profile(&profile)?),
+        Some(profile) => typed(&profile),
         None if required => Err(ConfigurationError::NoFile {
             tried: tried.join(", "),
         }),
         None => Ok(Config::default()),
     }
+}
+
+/// One file, or the files of a directory; the inner error is for one that cannot be read.
+fn load_profile(path: &str) -> Result<Result<Profile, String>, ProfileError> {
+    if Path::new(path).is_dir() {
+        let text = format!("includedir {path}");
+        return Profile::parse(&text, &FileProfileSource, path).map(Ok);
+    }
+    match FileProfileSource.read(path) {
+        Ok(text) => Profile::parse(&text, &FileProfileSource, path).map(Ok),
+        Err(reason) => Ok(Err(reason)),
+    }
+}
+
+fn typed(profile: &Profile) -> Result<Config, ConfigurationError> {
+    let config = Config::from_profile(profile)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(config)
 }
 
 #[cfg(test)]
@@ -109,12 +154,12 @@ mod tests {
 
     #[test]
     fn a_list_whose_files_are_all_missing_is_an_error_only_when_it_was_asked_for() {
-        let missing = "/nonexistent/one:/nonexistent/two";
-        let error = load_list(missing, true).unwrap_err().to_string();
+        let missing = || ["/nonexistent/one", "/nonexistent/two"].map(str::to_owned);
+        let error = load_list(missing(), true).unwrap_err().to_string();
         assert!(
             error.contains("/nonexistent/one") && error.contains("/nonexistent/two"),
             "{error}"
         );
-        assert!(load_list(missing, false).is_ok());
+        assert!(load_list(missing(), false).is_ok());
     }
 }

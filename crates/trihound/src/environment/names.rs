@@ -28,6 +28,12 @@ pub enum NameError {
         /// What stands between the braces.
         token: String,
     },
+    /// A `%{` without its `}`.
+    #[error("{name}: `%{{` is not closed with `}}`")]
+    OpenToken {
+        /// The whole name.
+        name: String,
+    },
     /// A cache in a directory is not named as those are.
     #[error(
         "{name}: a cache in a directory is DIR::directory/tktNAME; for the directory as a whole \
@@ -145,8 +151,8 @@ impl CacheName {
     /// Those of [`Self::parse`]; [`NameError::NotOurs`] when nobody named the cache and somebody else
     /// has put a file in the default place.
     pub fn from_environment(config: &Config) -> Result<Self, NameError> {
-        match (env::var("KRB5CCNAME"), &config.default_ccache_name) {
-            (Ok(name), _) if !name.is_empty() => Self::parse(&name),
+        match (variable("KRB5CCNAME"), &config.default_ccache_name) {
+            (Some(name), _) => Self::parse(&name),
             (_, Some(name)) => Self::parse(&expand(name)?),
             _ => {
                 let name = Self::parse(&expand("FILE:%{TEMP}/krb5cc_%{uid}")?)?;
@@ -307,12 +313,12 @@ pub fn default_client_keytab_path(config: &Config) -> Result<PathBuf, NameError>
 }
 
 fn from_setting(
-    variable: &str,
+    named: &str,
     relation: Option<&str>,
     default: &str,
 ) -> Result<KeytabName, NameError> {
-    match env::var(variable) {
-        Ok(name) if !name.is_empty() => KeytabName::parse(&name),
+    match variable(named) {
+        Some(name) => KeytabName::parse(&name),
         _ => KeytabName::parse(&expand(relation.unwrap_or(default))?),
     }
 }
@@ -338,13 +344,28 @@ fn split_type(name: &str) -> (Option<&str>, &str) {
     }
 }
 
+/// A variable of the environment that is set, not empty, UTF-8, and ours to follow: whoever starts a
+/// program that has more rights than he (setuid, setgid) must not choose its files.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    #[cfg(unix)]
+    {
+        use rustix::process::{getegid, geteuid, getgid, getuid};
+        if getuid() != geteuid() || getgid() != getegid() {
+            return None;
+        }
+    }
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// Puts values in the place of MIT's `%{...}` tokens (krb5.conf(5), PARAMETER EXPANSION).
 fn expand(name: &str) -> Result<String, NameError> {
     let mut expanded = String::new();
     let mut rest = name;
     while let Some((before, after)) = rest.split_once("%{") {
         let Some((token, behind)) = after.split_once('}') else {
-            break;
+            return Err(NameError::OpenToken {
+                name: name.to_owned(),
+            });
         };
         expanded.push_str(before);
         expanded.push_str(&token_value(token).ok_or_else(|| NameError::UnknownToken {
@@ -359,25 +380,58 @@ fn expand(name: &str) -> Result<String, NameError> {
 
 fn token_value(token: &str) -> Option<String> {
     match token {
-        "TEMP" => {
-            let directory = env::temp_dir();
-            Some(directory.to_str()?.trim_end_matches('/').to_owned())
-        }
         "null" => Some(String::new()),
-        #[cfg(unix)]
-        "uid" | "USERID" => Some(rustix::process::getuid().as_raw().to_string()),
-        #[cfg(unix)]
-        "euid" => Some(rustix::process::geteuid().as_raw().to_string()),
-        #[cfg(not(unix))]
-        "uid" | "euid" | "USERID" => user_name(),
         "username" => user_name(),
+        _ => system_token(token),
+    }
+}
+
+#[cfg(unix)]
+fn system_token(token: &str) -> Option<String> {
+    match token {
+        "TEMP" => {
+            let directory = variable("TMPDIR").unwrap_or_else(|| "/tmp".to_owned());
+            Some(directory.trim_end_matches('/').to_owned())
+        }
+        "uid" | "USERID" => Some(rustix::process::getuid().as_raw().to_string()),
+        "euid" => Some(rustix::process::geteuid().as_raw().to_string()),
+        // Where MIT's library is installed, by its build; here, the usual places.
+        "LIBDIR" => Some("/usr/lib".to_owned()),
+        "BINDIR" => Some("/usr/bin".to_owned()),
+        "SBINDIR" => Some("/usr/sbin".to_owned()),
         _ => None,
     }
 }
 
-/// The name of the user whom the process runs for, as the environment has it.
+#[cfg(not(unix))]
+fn system_token(token: &str) -> Option<String> {
+    let below = |name: &str, rest: &str| variable(name).map(|directory| directory + rest);
+    match token {
+        "TEMP" => Some(env::temp_dir().to_str()?.trim_end_matches('\\').to_owned()),
+        "uid" | "euid" | "USERID" => user_name(),
+        "LIBDIR" | "BINDIR" | "SBINDIR" => {
+            let program = env::current_exe().ok()?;
+            Some(program.parent()?.to_str()?.to_owned())
+        }
+        "APPDATA" => variable("APPDATA"),
+        "COMMON_APPDATA" => variable("ProgramData"),
+        "LOCAL_APPDATA" => variable("LOCALAPPDATA"),
+        "SYSTEM" => below("SystemRoot", "\\System32"),
+        "WINDOWS" => variable("SystemRoot"),
+        "USERCONFIG" => below("APPDATA", "\\MIT\\Kerberos5"),
+        "COMMONCONFIG" => below("ProgramData", "\\MIT\\Kerberos5"),
+        _ => None,
+    }
+}
+
+/// The name of the user whom the process runs for: that of its effective user ID as the system has
+/// it, else as the environment has it.
 #[must_use]
 pub fn user_name() -> Option<String> {
+    #[cfg(unix)]
+    if let Ok(Some(user)) = nix::unistd::User::from_uid(nix::unistd::geteuid()) {
+        return Some(user.name);
+    }
     ["USER", "LOGNAME", "USERNAME"]
         .into_iter()
         .find_map(|variable| env::var(variable).ok())
@@ -474,8 +528,27 @@ mod tests {
             expand("%{nonsense}"),
             Err(NameError::UnknownToken { .. })
         ));
+        assert!(matches!(
+            expand("FILE:/tmp/%{uid"),
+            Err(NameError::OpenToken { .. })
+        ));
         #[cfg(unix)]
-        assert!(expand("%{uid}").unwrap().parse::<u32>().is_ok());
+        {
+            for number in ["%{uid}", "%{euid}", "%{USERID}"] {
+                assert!(expand(number).unwrap().parse::<u32>().is_ok(), "{number}");
+            }
+            for (token, directory) in [("LIBDIR", "lib"), ("BINDIR", "bin"), ("SBINDIR", "sbin")] {
+                let expected = format!("/usr/{directory}/x");
+                assert_eq!(expand(&format!("%{{{token}}}/x")), Ok(expected));
+            }
+            assert!(expand("%{TEMP}").unwrap().starts_with('/'));
+            let user = std::process::Command::new("id")
+                .arg("-un")
+                .output()
+                .unwrap();
+            let user = String::from_utf8(user.stdout).unwrap();
+            assert_eq!(expand("%{username}").unwrap(), user.trim());
+        }
     }
 
     #[cfg(unix)]
