@@ -132,7 +132,7 @@ pub use trihound_sspi as sspi;
 /// SEC_E_CANNOT_INSTALL, with the file and the line that is wrong.
 pub fn init_security_interface() -> Result<SecurityFunctionTable, sspi::Error> {
     let config = Arc::new(configuration()?);
-    let store = environment::FileStore::from_environment(&config).map_err(cannot_install)?;
+    let store = environment::UserStore::from_environment(&config).map_err(cannot_install)?;
     security_function_table(&kerberos(
         config,
         Arc::new(store),

@@ -7,7 +7,7 @@ use trihound_krb5::{Config, CredentialStore, Keytab, MemoryStore};
 use trihound_sansio::{Clock, RandomSource, SystemClock};
 use trihound_sspi::{Error, RegisteredPackage};
 
-use crate::environment::{CacheName, FileStore, keytab_path};
+use crate::environment::{UserStore, keytab_path};
 use crate::frame::MAX_MESSAGE;
 use crate::{Kerberos, OsRandom, cannot_install};
 
@@ -111,7 +111,7 @@ impl Settings {
         let store: Arc<dyn CredentialStore> = match &self.store {
             Some(store) => Arc::clone(store),
             None if of_machine => {
-                Arc::new(FileStore::from_environment(&config).map_err(cannot_install)?)
+                Arc::new(UserStore::from_environment(&config).map_err(cannot_install)?)
             }
             None => Arc::new(MemoryStore::new()),
         };
@@ -128,6 +128,5 @@ pub(crate) fn store_over(source: KeytabSource) -> Result<Arc<dyn CredentialStore
         KeytabSource::Path(path) => path,
         KeytabSource::Name(name) => keytab_path(&name).map_err(cannot_install)?,
     };
-    let no_cache = CacheName::Memory(String::new());
-    Ok(Arc::new(FileStore::new(no_cache, path.clone(), path)))
+    Ok(Arc::new(UserStore::without_cache(path.clone(), path)))
 }

@@ -26,8 +26,6 @@ pub use names::{
     keytab_path, user_name,
 };
 pub use store::UserStore;
-#[doc(hidden)]
-pub use store::UserStore as FileStore;
 
 /// Reads a keytab file.
 ///

@@ -27,7 +27,8 @@ const NOTEWORTHY_OFFSET: u64 = 1_000_000;
 #[derive(Debug)]
 pub struct UserStore {
     config: Arc<Config>,
-    cache: CacheName,
+    /// The default cache; `None` where tickets are to stay in this store.
+    cache: Option<CacheName>,
     /// The caches as they were read last.
     held: Mutex<HashMap<CacheName, (CacheVersion, Content)>>,
     keytab: NamedKeytab,
@@ -38,6 +39,9 @@ pub struct UserStore {
 
 /// What is in a cache; `None` when there is none.
 type Content = Option<Arc<CredentialCache>>;
+
+/// A cache that there is, and what is in it.
+type Opened = (Box<dyn Cache>, Arc<CredentialCache>);
 
 impl UserStore {
     /// The store that the environment names: KRB5CCNAME, KRB5_KTNAME and KRB5_CLIENT_KTNAME, then
@@ -62,12 +66,25 @@ impl UserStore {
         keytab: impl Into<KeytabName>,
         client_keytab: impl Into<KeytabName>,
     ) -> Self {
+        Self::build(Some(cache), keytab.into(), client_keytab.into())
+    }
+
+    /// A store whose tickets live and end with it, with the keys of the given places.
+    #[must_use]
+    pub fn without_cache(
+        keytab: impl Into<KeytabName>,
+        client_keytab: impl Into<KeytabName>,
+    ) -> Self {
+        Self::build(None, keytab.into(), client_keytab.into())
+    }
+
+    fn build(cache: Option<CacheName>, keytab: KeytabName, client_keytab: KeytabName) -> Self {
         Self {
             config: Arc::default(),
             cache,
             held: Mutex::default(),
-            keytab: NamedKeytab::open(keytab.into()),
-            client_keytab: NamedKeytab::open(client_keytab.into()),
+            keytab: NamedKeytab::open(keytab),
+            client_keytab: NamedKeytab::open(client_keytab),
             memory: MemoryStore::new(),
         }
     }
@@ -81,8 +98,8 @@ impl UserStore {
 
     /// The name of the default cache.
     #[must_use]
-    pub fn cache_name(&self) -> &CacheName {
-        &self.cache
+    pub fn cache_name(&self) -> Option<&CacheName> {
+        self.cache.as_ref()
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<CacheName, (CacheVersion, Content)>> {
@@ -91,8 +108,19 @@ impl UserStore {
     }
 
     /// The default cache. A collection's name is followed anew each time: somebody may have switched.
-    fn default_cache(&self) -> Result<Box<dyn Cache>, StoreError> {
-        ccache::open(&self.cache, &self.config)
+    fn default_cache(&self) -> Result<Option<Box<dyn Cache>>, StoreError> {
+        let name = self.cache.as_ref();
+        name.map(|name| ccache::open(name, &self.config))
+            .transpose()
+    }
+
+    /// The default cache and its content.
+    fn default_content(&self) -> Result<Option<Opened>, StoreError> {
+        let Some(cache) = self.default_cache()? else {
+            return Ok(None);
+        };
+        let content = self.content(cache.as_ref())?;
+        Ok(content.map(|content| (cache, content)))
     }
 
     /// What is in a cache now, read only if it changed.
@@ -121,21 +149,20 @@ impl UserStore {
 
     /// The cache of a client: the default one, or another of its collection (as MIT's
     /// `krb5_cc_cache_match` finds it).
-    fn cache_of(
-        &self,
-        client: &Principal,
-    ) -> Result<Option<(Box<dyn Cache>, Arc<CredentialCache>)>, StoreError> {
-        let default = self.default_cache()?;
+    fn cache_of(&self, client: &Principal) -> Result<Option<Opened>, StoreError> {
+        let (Some(name), Some(default)) = (&self.cache, self.default_cache()?) else {
+            return Ok(None);
+        };
         if let Some(content) = self.content(default.as_ref())?
             && content.principal == *client
         {
             return Ok(Some((default, content)));
         }
         // A name that leads to itself is no collection's.
-        if *default.name() == self.cache {
+        if default.name() == name {
             return Ok(None);
         }
-        for name in ccache::collection(&self.cache, &self.config)?.list()? {
+        for name in ccache::collection(name, &self.config)?.list()? {
             if name == *default.name() {
                 continue;
             }
@@ -158,8 +185,8 @@ impl UserStore {
 
 impl CredentialStore for UserStore {
     fn default_principal(&self) -> Result<Option<Principal>, StoreError> {
-        match self.content(self.default_cache()?.as_ref())? {
-            Some(cache) => Ok(Some(cache.principal.clone())),
+        match self.default_content()? {
+            Some((_, content)) => Ok(Some(content.principal.clone())),
             None => self.memory.default_principal(),
         }
     }
@@ -198,7 +225,7 @@ impl CredentialStore for UserStore {
             // A ticket that cannot be written (a read-only directory) still serves this process.
             Err(error) => {
                 tracing::warn!(
-                    cache = %self.cache,
+                    cache = self.cache.as_ref().map(tracing::field::display),
                     spn = %credentials.server,
                     %error,
                     "a ticket cannot be written to the cache and serves this process only"
@@ -217,16 +244,15 @@ impl CredentialStore for UserStore {
     }
 
     fn time_offset(&self) -> Result<Option<i64>, StoreError> {
-        match self.content(self.default_cache()?.as_ref())? {
-            Some(cache) if cache.time_offset.is_some() => Ok(cache.time_offset),
+        match self.default_content()? {
+            Some((_, content)) if content.time_offset.is_some() => Ok(content.time_offset),
             _ => self.memory.time_offset(),
         }
     }
 
     fn set_time_offset(&self, microseconds: i64) -> Result<(), StoreError> {
         self.memory.set_time_offset(microseconds)?;
-        let cache = self.default_cache()?;
-        let Some(content) = self.content(cache.as_ref())? else {
+        let Some((cache, content)) = self.default_content()? else {
             return Ok(());
         };
         let known = content.time_offset.unwrap_or_default();

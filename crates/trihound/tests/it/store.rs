@@ -2,7 +2,7 @@ use std::fs;
 use std::sync::Arc;
 
 use trihound::environment::{
-    CacheName, FileStore, destroy_cache, load_config_from, read_cache, read_keytab, write_cache,
+    CacheName, UserStore, destroy_cache, load_config_from, read_cache, read_keytab, write_cache,
     write_keytab,
 };
 use trihound::krb5::{
@@ -31,8 +31,8 @@ fn login(service: Option<&str>) -> Arc<Credentials> {
     Arc::new(drive(exchange, realm.transport()).unwrap().credentials)
 }
 
-fn store(directory: &Directory) -> FileStore {
-    FileStore::new(
+fn store(directory: &Directory) -> UserStore {
+    UserStore::new(
         CacheName::File(directory.0.join("cc")),
         directory.0.join("keytab"),
         directory.0.join("client.keytab"),
