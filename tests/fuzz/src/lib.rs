@@ -37,6 +37,8 @@ pub const TARGETS: &[Target] = &[
     target("as-exchange", 1024, targets::as_exchange::run),
     target("tgs-exchange", 1024, targets::tgs_exchange::run),
     target("kdc", 1024, targets::kdc::run),
+    target("dns-reply", 1024, targets::dns_reply::run),
+    target("kkdcp", 1024, targets::kkdcp::run),
 ];
 
 const fn target(name: &'static str, max_length: usize, run: fn(&[u8])) -> Target {
