@@ -156,7 +156,8 @@ pub fn accept_ap_req(
     let now = environment.now(0);
     check_ticket_times(&ticket, &client, now, environment)?;
     check_address(&ticket, request.client_address)?;
-    request.policy.transited.check(&ticket, &server)?;
+    let transited = &request.policy.transited;
+    transited.check(&ticket, &server, &environment.config)?;
     let session_key = session_key(&ticket, policy)?;
     let authenticator = open_authenticator(&message, &session_key)?;
     check_authenticator(&authenticator, &client, now, environment)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trihound_asn1::{EncTicketPart, TicketFlags, TransitedEncoding, printable};
 
-use crate::{Error, Policy, Principal};
+use crate::{Config, Error, Policy, Principal};
 
 /// DOMAIN-X500-COMPRESS (RFC 4120 section 3.3.3.2).
 const DOMAIN_X500_COMPRESS: i32 = 1;
@@ -24,15 +24,16 @@ pub type PathCheck = dyn Fn(&[u8], &[u8], &[u8]) -> bool + Send + Sync;
 #[non_exhaustive]
 pub enum TransitedPolicy {
     /// When the KDC set TRANSITED-POLICY-CHECKED, or no realm lies between its realm and ours (the
-    /// two share a key, which is the administrators' decision).
+    /// two share a key, which is the administrators' decision), or `[capaths]` has a path between
+    /// the two and every realm on the way is in it ([`Config::capath`]).
     #[default]
     RequireCheckedFlag,
     /// When every realm on the way is permitted by the function, whatever the flag says: the
-    /// arguments are the client's realm, ours, and the realm in question. For `[capaths]`, and for
-    /// trusts whose KDCs set no flag (MS-KILE section 3.4.5).
+    /// arguments are the client's realm, ours, and the realm in question. For trusts whose KDCs set
+    /// no flag (MS-KILE section 3.4.5).
     Check(Arc<PathCheck>),
-    /// As [`Self::RequireCheckedFlag`], or else when the whole path lies on the domain hierarchy
-    /// between the two realms (RFC 4120 section 1.2).
+    /// As [`Self::RequireCheckedFlag`], or else, where `[capaths]` has no path, when the whole path
+    /// lies on the domain hierarchy between the two realms (RFC 4120 section 1.2), as MIT krb5 does.
     CheckedFlagOrHierarchy,
     /// Clients of our own realm only.
     OwnRealmOnly,
@@ -52,7 +53,12 @@ impl fmt::Debug for TransitedPolicy {
 impl TransitedPolicy {
     /// RFC 4120 2.7: an acceptor either trusts the KDC's check or does its own; without either it
     /// refuses the client.
-    pub(super) fn check(&self, part: &EncTicketPart, server: &Principal) -> Result<(), Error> {
+    pub(super) fn check(
+        &self,
+        part: &EncTicketPart,
+        server: &Principal,
+        config: &Config,
+    ) -> Result<(), Error> {
         let (client_realm, server_realm) = (part.crealm.as_bytes(), server.realm.as_bytes());
         if client_realm == server_realm {
             return Ok(());
@@ -80,16 +86,26 @@ impl TransitedPolicy {
                     reason,
                 }
             })?;
-        let refused: Option<&Vec<u8>> = match self {
-            Self::OwnRealmOnly => {
+        let capath = capath(config, client_realm, server_realm);
+        let refused: Option<&Vec<u8>> = match (self, capath) {
+            // RFC 4120 2.7, krb5.conf(5): for a server [capaths] is the set of the realms that may
+            // lie on the way.
+            (Self::RequireCheckedFlag | Self::CheckedFlagOrHierarchy, Some(permitted)) => {
+                realms.iter().find(|realm| {
+                    !permitted
+                        .iter()
+                        .any(|known| known.as_bytes() == realm.as_slice())
+                })
+            }
+            (Self::OwnRealmOnly, _) => {
                 return Err(Policy::TransitedNotPermitted {
                     client: client(),
                     realm: part.crealm.to_string(),
                 }
                 .into());
             }
-            Self::RequireCheckedFlag if realms.is_empty() => None,
-            Self::RequireCheckedFlag => {
+            (Self::RequireCheckedFlag, None) if realms.is_empty() => None,
+            (Self::RequireCheckedFlag, None) => {
                 let transited: Vec<_> = realms.iter().map(|realm| printable(realm)).collect();
                 return Err(Policy::TransitedNotChecked {
                     client: client(),
@@ -97,10 +113,10 @@ impl TransitedPolicy {
                 }
                 .into());
             }
-            Self::Check(permits) => realms
+            (Self::Check(permits), _) => realms
                 .iter()
                 .find(|realm| !permits(client_realm, server_realm, realm)),
-            Self::CheckedFlagOrHierarchy => realms
+            (Self::CheckedFlagOrHierarchy, None) => realms
                 .iter()
                 .find(|realm| !on_hierarchy(client_realm, server_realm, realm)),
         };
@@ -113,6 +129,12 @@ impl TransitedPolicy {
             .into()),
         }
     }
+}
+
+/// The path of `[capaths]`, whose names are text; realms that are not have none.
+fn capath<'c>(config: &'c Config, client: &[u8], server: &[u8]) -> Option<&'c [String]> {
+    let (client, server) = (str::from_utf8(client).ok()?, str::from_utf8(server).ok()?);
+    config.capath(client, server)
 }
 
 /// Whether a realm is an ancestor of one of the two, up to and including what they share.

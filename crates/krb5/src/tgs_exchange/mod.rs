@@ -7,12 +7,14 @@
 //!   ├ TGS-REP for the service              ──► done
 //!   ├ TGS-REP for krbtgt/X@realm asked     a referral: the same question to realm X
 //!   ├ RESPONSE_TOO_BIG                     once each: the same over a stream
-//!   ├ S_PRINCIPAL_UNKNOWN for krbtgt/T     the next realm on the hierarchy towards T
+//!   ├ S_PRINCIPAL_UNKNOWN for krbtgt/T     the next realm on the way towards T
+//!   ├ S_PRINCIPAL_UNKNOWN, no realm known  once: the host's domain as the realm
 //!   └ any other KRB-ERROR                  the end, with advice
 //! ```
 //!
 //! The service's realm is the one given, else what `[domain_realm]` says of its host, else for the
-//! KDCs to find out by referrals (RFC 6806 section 8). The client's realm is always the ticket's own.
+//! KDCs to find out by referrals (RFC 6806 section 8), else the host's domain. The way to it is that of
+//! `[capaths]`, else the hierarchy. The client's realm is always the ticket's own.
 
 mod message;
 mod walk;
@@ -298,14 +300,31 @@ impl ExpectTgsReply {
                 self.hint = TransportHint::StreamOnly;
                 Ok(self)
             }
-            error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN if self.walk.try_next_realm() => ask(self.walk),
-            _ => Err(kdc_refused(
-                error,
-                &self.sent.asked.realm.to_string(),
-                format!("a ticket for {} to {}", self.sent.asked, self.walk.client()),
-                MadeWith::Ticket,
-                self.walk.environment.now(0),
-            )),
+            error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN => {
+                let refused = |walk: &Walk| self.sent.refused(walk, error);
+                if self.walk.try_next_realm() || self.walk.try_host_domain(refused) {
+                    return ask(self.walk);
+                }
+                let first = self.walk.first_refusal();
+                Err(first.unwrap_or_else(|| self.sent.refused(&self.walk, error)))
+            }
+            _ => Err(self.sent.refused(&self.walk, error)),
         }
+    }
+}
+
+impl Sent {
+    fn refused(&self, walk: &Walk, error: &KrbError) -> Error {
+        let origin = match error.error_code {
+            error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN => walk.origin(),
+            _ => String::new(),
+        };
+        kdc_refused(
+            error,
+            &self.asked.realm.to_string(),
+            format!("a ticket for {} to {}{origin}", self.asked, walk.client()),
+            MadeWith::Ticket,
+            walk.environment.now(0),
+        )
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use trihound_asn1::Realm;
+use trihound_asn1::{Realm, printable};
 
 use super::{TgsOperation, TgsRequest};
 use crate::ap::hierarchy_between;
@@ -29,6 +29,23 @@ pub(super) struct Walk {
     candidates: VecDeque<Realm>,
     visited: Vec<Realm>,
     tgts: Vec<Arc<Credentials>>,
+    /// Why the service is looked for where it is.
+    origin: Origin,
+    /// What the client's own realm said before another was tried on suspicion.
+    refusal: Option<Error>,
+}
+
+/// Who named the realm of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The caller, or the operation.
+    Given,
+    /// `[domain_realm]`.
+    DomainRealm,
+    /// Nobody: the KDC of the client's realm is to know or to refer.
+    Referral,
+    /// The host's domain, after the KDC of the client's realm knew nothing.
+    HostDomain,
 }
 
 /// Where a ticket led.
@@ -52,9 +69,9 @@ impl Walk {
                 })?
             }
         };
-        let target = match request.operation {
+        let (target, origin) = match request.operation {
             TgsOperation::Ticket => known_realm(&request.server, environment),
-            _ => Some(realm.clone()),
+            _ => (Some(realm.clone()), Origin::Given),
         };
         let mut walk = Self {
             environment: environment.clone(),
@@ -65,6 +82,8 @@ impl Walk {
             target,
             candidates: VecDeque::new(),
             tgts: Vec::new(),
+            origin,
+            refusal: None,
         };
         walk.plan();
         Ok(walk)
@@ -94,21 +113,96 @@ impl Walk {
         !self.candidates.is_empty()
     }
 
-    /// Straight to the service's realm first, then the realms before it on the hierarchy, from the
-    /// far end (RFC 4120 1.2: a shortcut is to be preferred to the hierarchy).
+    /// After "no such service" where nobody named its realm: whether the domain of its host may be
+    /// one, as MIT krb5 tries. `refusal` is the answer if that comes to nothing.
+    pub(super) fn try_host_domain(&mut self, refusal: impl FnOnce(&Self) -> Error) -> bool {
+        if self.origin != Origin::Referral || !self.tgts.is_empty() {
+            return false;
+        }
+        let host = self.request.server.name.name_string.get(1);
+        let realm = host
+            .and_then(|host| self.environment.config.fallback_realm(host.to_str()?))
+            .map(Realm::from);
+        let Some(realm) = realm.filter(|realm| *realm != self.realm) else {
+            return false;
+        };
+        self.refusal = Some(refusal(self));
+        self.origin = Origin::HostDomain;
+        self.target = Some(realm);
+        self.plan();
+        true
+    }
+
+    /// The answer of the client's own realm, if another was tried and is not there.
+    pub(super) fn first_refusal(&mut self) -> Option<Error> {
+        self.refusal.take().filter(|_| self.tgts.is_empty())
+    }
+
+    /// How the service's realm was found, for whoever wonders at the name that was asked for.
+    pub(super) fn origin(&self) -> String {
+        let host = self.request.server.components().nth(1).unwrap_or_default();
+        match self.origin {
+            Origin::Given => String::new(),
+            Origin::DomainRealm => {
+                format!(" (the realm is [domain_realm]'s for {})", printable(host))
+            }
+            Origin::Referral => format!(
+                " (no entry of [domain_realm] is for {}, and the KDC referred to no other realm)",
+                printable(host)
+            ),
+            Origin::HostDomain => format!(
+                " (no entry of [domain_realm] is for {}; the realm is its domain)",
+                printable(host)
+            ),
+        }
+    }
+
+    /// Straight to the service's realm first, then the realms before it, from the far end (RFC 4120
+    /// 1.2: a shortcut is to be preferred to the hierarchy).
     fn plan(&mut self) {
         self.candidates.clear();
         let Some(target) = self.target.clone().filter(|target| *target != self.realm) else {
             return;
         };
-        let between = hierarchy_between(self.realm.as_bytes(), target.as_bytes());
+        let between = self.between(&target);
         self.candidates.push_back(target);
         for realm in between.into_iter().rev() {
-            let realm = Realm::from(realm);
             if !self.visited.contains(&realm) {
                 self.candidates.push_back(realm);
             }
         }
+    }
+
+    /// The realms between the one at hand and the service's: those of `[capaths]` for the client's
+    /// realm, else for the one at hand, else those of the hierarchy.
+    fn between(&self, target: &Realm) -> Vec<Realm> {
+        let config = &self.environment.config;
+        let capath = |from: &Realm| config.capath(from.to_str()?, target.to_str()?);
+        let owned = |path: &[String]| {
+            path.iter()
+                .map(|realm| Realm::from(realm.as_str()))
+                .collect()
+        };
+        let client = &self.request.tgt.client.realm;
+        if let Some(path) = capath(client) {
+            let here = self.realm.as_bytes();
+            let passed = path.iter().position(|realm| realm.as_bytes() == here);
+            match passed {
+                Some(position) => {
+                    let rest = path.get(position.saturating_add(1)..).unwrap_or_default();
+                    return owned(rest);
+                }
+                None if *client == self.realm => return owned(path),
+                None => {}
+            }
+        }
+        if let Some(path) = capath(&self.realm) {
+            return owned(path);
+        }
+        hierarchy_between(self.realm.as_bytes(), target.as_bytes())
+            .into_iter()
+            .map(Realm::from)
+            .collect()
     }
 
     /// Takes the ticket that came for `asked`.
@@ -169,12 +263,20 @@ impl Walk {
 }
 
 /// The service's realm as named, or as `[domain_realm]` has it for the host.
-fn known_realm(server: &Principal, environment: &Environment) -> Option<Realm> {
+fn known_realm(server: &Principal, environment: &Environment) -> (Option<Realm>, Origin) {
     if !server.realm.is_empty() {
-        return Some(server.realm.clone());
+        return (Some(server.realm.clone()), Origin::Given);
     }
-    let host = server.name.name_string.get(1)?.to_str()?;
-    environment.config.realm_of_host(host).map(Realm::from)
+    let host = server
+        .name
+        .name_string
+        .get(1)
+        .and_then(|host| host.to_str());
+    match host.and_then(|host| environment.config.realm_of_host(host)) {
+        Some(realm) => (Some(Realm::from(realm)), Origin::DomainRealm),
+        None if host.is_some() => (None, Origin::Referral),
+        None => (None, Origin::Given),
+    }
 }
 
 impl fmt::Debug for Walk {
