@@ -23,6 +23,18 @@ pub struct StringToKeyInfo {
     pub s2kparams: Option<Vec<u8>>,
 }
 
+impl StringToKeyInfo {
+    /// With the type's default parameters.
+    #[must_use]
+    pub fn new(enctype: Enctype, salt: Vec<u8>) -> Self {
+        Self {
+            enctype,
+            salt,
+            s2kparams: None,
+        }
+    }
+}
+
 /// Asks the KDC for the salts of a principal, by an AS-REQ without pre-authentication.
 ///
 /// The answer is not authenticated: who stands between can tell another salt, and a key made with it

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use trihound_asn1::{EtypeInfo, EtypeInfo2, Message, MethodData, PaData, pa_type};
 use trihound_crypto::{Enctype, Key};
 
-use super::{ClientSecret, StringToKeyInfo};
 use super::request::{Login, list};
+use super::{ClientSecret, StringToKeyInfo};
 use crate::{CredentialFailure, Error, KdcMisbehaved};
 
 /// The client's key for one enctype.

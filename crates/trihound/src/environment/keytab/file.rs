@@ -1,31 +1,20 @@
 //! A keytab file on the disk: read and changed in place under MIT's lock, made whole.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use trihound_krb5::{Keytab, KeytabEdit, KeytabWrite, StoreError};
 use trihound_secret::SecretBytes;
 
-use crate::environment::files::{MAX_FILE, create_beside, is_same_file};
-
-/// How long another writer is waited for. MIT's programs hold the lock for as long as it takes to write
-/// one entry.
-const LOCK_WAIT: Duration = Duration::from_secs(10);
-const LOCK_PAUSE: Duration = Duration::from_millis(2);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Access {
-    Shared,
-    Exclusive,
-}
+use crate::environment::files::create_beside;
+use crate::environment::lock::{LockMode, LockedFile};
 
 /// The whole file, with no writer at work.
 pub(super) fn read(path: &Path) -> io::Result<(SecretBytes, fs::Metadata)> {
-    let mut file = open_locked(path, Access::Shared)?;
-    let bytes = read_all(&mut file)?;
-    let metadata = file.metadata()?;
+    let mut file = LockedFile::open(path, LockMode::Shared)?;
+    let bytes = file.read()?;
+    let metadata = file.file().metadata()?;
     Ok((bytes, metadata))
 }
 
@@ -34,8 +23,9 @@ pub(super) fn edit(
     path: &Path,
     change: impl FnOnce(&Keytab) -> KeytabEdit,
 ) -> Result<(), StoreError> {
-    let mut file = open_locked(path, Access::Exclusive).map_err(|error| told(path, &error))?;
-    let bytes = read_all(&mut file).map_err(|error| told(path, &error))?;
+    let told = |error: io::Error| told(path, &error);
+    let mut file = LockedFile::open(path, LockMode::Exclusive).map_err(told)?;
+    let bytes = file.read().map_err(told)?;
     // MIT's programs make the file first and lock it then, so that it may still be empty.
     let current = match bytes.is_empty() {
         true => Keytab::new(),
@@ -48,7 +38,7 @@ pub(super) fn edit(
     let stages = edit
         .plan(bytes.expose())
         .map_err(|error| unusable(path, &error))?;
-    write(&mut file, &stages).map_err(|error| told(path, &error))
+    write(&mut file, &stages).map_err(told)
 }
 
 /// Makes a keytab without entries, whole from its first moment on, readable by its owner alone; `false`
@@ -99,110 +89,16 @@ fn new_file() -> OpenOptions {
     options
 }
 
-fn open_locked(path: &Path, access: Access) -> io::Result<File> {
-    let begun = Instant::now();
-    loop {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(access == Access::Exclusive)
-            .open(path)?;
-        if lock(&file, access)? {
-            // Whoever wrote the keytab anew put another file in the place of the one that was waited for.
-            if is_same_file(&file.metadata()?, &fs::metadata(path)?) {
-                return Ok(file);
-            }
-        } else {
-            std::thread::sleep(LOCK_PAUSE);
-        }
-        if begun.elapsed() > LOCK_WAIT {
-            return Err(io::Error::new(
-                io::ErrorKind::WouldBlock,
-                "another program has locked it for ten seconds; end that program, or try again",
-            ));
-        }
-    }
-}
-
-fn read_all(file: &mut File) -> io::Result<SecretBytes> {
-    let length = file.metadata()?.len();
-    if length > MAX_FILE {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("the file has more than {MAX_FILE} bytes"),
-        ));
-    }
-    // In one piece, so that growth leaves no half of a key behind.
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-    file.take(length).read_to_end(&mut bytes)?;
-    Ok(SecretBytes::from(bytes))
-}
-
 /// Each stage is on the disk before the next begins. What a failing one leaves behind the entries does
 /// not count, and is overwritten by the next writer.
-fn write(file: &mut File, stages: &[Vec<KeytabWrite>]) -> io::Result<()> {
+fn write(file: &mut LockedFile, stages: &[Vec<KeytabWrite>]) -> io::Result<()> {
     for stage in stages {
         for write in stage {
-            file.seek(SeekFrom::Start(write.offset as u64))?;
-            file.write_all(write.bytes.expose())?;
+            file.write_at(write.offset as u64, write.bytes.expose())?;
         }
-        file.sync_data()?;
+        file.file().sync_data()?;
     }
     Ok(())
-}
-
-/// MIT's lock on the whole file (its `krb5_lock_file`): of the open file where the system has that, as
-/// the locks of a process end whenever any of its threads closes the file. `false`: somebody else has it.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
-fn lock(file: &File, access: Access) -> io::Result<bool> {
-    use nix::errno::Errno;
-    use nix::fcntl::{FcntlArg, fcntl};
-    use nix::libc;
-
-    let kind = match access {
-        Access::Shared => libc::F_RDLCK,
-        Access::Exclusive => libc::F_WRLCK,
-    };
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::cast_possible_truncation,
-        reason = "the constants' type is the system's choice, their values are below 10"
-    )]
-    let whole = libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    let of_process = || fcntl(file, FcntlArg::F_SETLK(&whole));
-    #[cfg(not(target_os = "macos"))]
-    let taken = match fcntl(file, FcntlArg::F_OFD_SETLK(&whole)) {
-        Err(Errno::EINVAL) => of_process(),
-        taken => taken,
-    };
-    #[cfg(target_os = "macos")]
-    let taken = of_process();
-    match taken {
-        Ok(_) => Ok(true),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The system's own lock on the whole file.
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "macos")))]
-fn lock(file: &File, access: Access) -> io::Result<bool> {
-    use std::fs::TryLockError;
-
-    let taken = match access {
-        Access::Shared => file.try_lock_shared(),
-        Access::Exclusive => file.try_lock(),
-    };
-    match taken {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
 }
 
 /// Why the file cannot be used, in the store's words.
