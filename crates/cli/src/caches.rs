@@ -1,60 +1,54 @@
 use std::path::PathBuf;
 
-use trihound::environment::{self, load_config};
-use trihound_krb5::{Config, CredentialCache, StoreError};
+use trihound::environment::ccache::{self, Cache, Collection};
+use trihound::environment::{self, CacheName};
+use trihound_krb5::{Config, CredentialCache, Principal};
 
 use crate::outcome::Failure;
 
-/// The cache that a tool works on: a file, since a MEMORY cache would end with the tool.
-#[derive(Debug)]
-pub(crate) struct CacheFile(PathBuf);
-
-impl CacheFile {
-    /// What `-c` names, else what the environment names.
-    pub(crate) fn choose(option: Option<&str>) -> Result<Self, Failure> {
-        let name = match option {
-            Some(name) => environment::CacheName::parse(name)?,
-            None => environment::CacheName::from_environment(&load_config()?)?,
-        };
-        match name {
-            environment::CacheName::File(path) => Ok(Self(path)),
-            other @ (environment::CacheName::Dir(_)
-            | environment::CacheName::Kcm(_)
-            | environment::CacheName::Keyring(_)) => Err(Failure::new(format!(
-                "{other}: a cache of this type cannot be used here; use FILE:/path (-c or KRB5CCNAME)"
-            ))),
-            memory @ environment::CacheName::Memory(_) => Err(Failure::new(format!(
-                "{memory} would be gone when this program ends; use FILE:/path (-c or KRB5CCNAME)"
-            ))),
-        }
-    }
-
-    pub(crate) fn read(&self) -> Result<CredentialCache, Failure> {
-        Ok(environment::read_cache(&self.0)?)
-    }
-
-    pub(crate) fn write(&self, cache: &CredentialCache) -> Result<(), Failure> {
-        Ok(environment::write_cache(&self.0, cache)?)
-    }
-
-    pub(crate) fn exists(&self) -> bool {
-        self.0.exists()
-    }
-
-    /// Whether there was a cache to destroy.
-    pub(crate) fn destroy(&self) -> Result<bool, Failure> {
-        match environment::destroy_cache(&self.0) {
-            Ok(()) => Ok(true),
-            Err(StoreError::NoCache { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
+/// What `-c` names, else what the environment names.
+pub(crate) fn choose(option: Option<&str>, config: &Config) -> Result<CacheName, Failure> {
+    Ok(match option {
+        Some(name) => CacheName::parse(name)?,
+        None => CacheName::from_environment(config)?,
+    })
 }
 
-impl std::fmt::Display for CacheFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "FILE:{}", self.0.display())
-    }
+pub(crate) fn open(name: &CacheName, config: &Config) -> Result<Box<dyn Cache>, Failure> {
+    Ok(ccache::open(name, config)?)
+}
+
+/// The collection that a cache is in.
+pub(crate) fn collection(
+    name: &CacheName,
+    config: &Config,
+) -> Result<Box<dyn Collection>, Failure> {
+    Ok(ccache::collection(name, config)?)
+}
+
+/// The content of a cache; without one, the words of MIT's tools, which scripts look for.
+pub(crate) fn read(cache: &dyn Cache) -> Result<CredentialCache, Failure> {
+    cache.read()?.ok_or_else(|| {
+        Failure::new(format!(
+            "No credentials cache found ({}); log in with kinit, or name another cache (-c, KRB5CCNAME)",
+            cache.name()
+        ))
+    })
+}
+
+/// The cache of a collection whose client is `principal`.
+pub(crate) fn of_principal(
+    name: &CacheName,
+    config: &Config,
+    principal: &Principal,
+) -> Result<CacheName, Failure> {
+    let collection = collection(name, config)?;
+    ccache::find_by_principal(&*collection, config, principal)?.ok_or_else(|| {
+        Failure::new(format!(
+            "Matching credential not found: no cache of the collection of {name} is {principal}'s; \
+             `klist -l` lists them"
+        ))
+    })
 }
 
 /// The keytab that `-t` names, else what the environment names.

@@ -1,6 +1,9 @@
 use std::process::ExitCode;
 
-use crate::caches::CacheFile;
+use trihound::environment::{CacheName, load_config};
+use trihound_krb5::{Config, Principal};
+
+use crate::caches;
 use crate::outcome::{Failure, finish};
 
 /// MIT's `kdestroy` options.
@@ -9,10 +12,13 @@ pub(crate) struct Arguments {
     /// The credential cache (default: KRB5CCNAME, then krb5.conf).
     #[arg(short = 'c', value_name = "CACHE")]
     cache: Option<String>,
-    /// All caches of the collection; with FILE caches that is the default one.
-    #[arg(short = 'A')]
+    /// All caches of the collection that the cache is in.
+    #[arg(short = 'A', conflicts_with = "principal")]
     all: bool,
-    /// Say nothing when there is no cache.
+    /// The cache of this principal in the collection.
+    #[arg(short = 'p', value_name = "PRINCIPAL")]
+    principal: Option<String>,
+    /// Say nothing when there is no cache, nor of other caches.
     #[arg(short = 'q')]
     quiet: bool,
 }
@@ -22,15 +28,44 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn destroy(arguments: &Arguments) -> Result<(), Failure> {
-    if arguments.all && arguments.cache.is_some() {
-        return Err(Failure::new(
-            "-A destroys every cache, so it does not go with -c",
-        ));
+    let config = load_config()?;
+    let name = caches::choose(arguments.cache.as_deref(), &config)?;
+    if arguments.all {
+        return destroy_all(&name, &config);
     }
-    let cache = CacheFile::choose(arguments.cache.as_deref())?;
+    let name = match &arguments.principal {
+        None => name,
+        Some(principal) => {
+            let principal = Principal::parse(principal, config.default_realm.as_deref())?;
+            caches::of_principal(&name, &config, &principal)?
+        }
+    };
+    let destroyed = caches::open(&name, &config)?.destroy()?;
+    if arguments.quiet {
+        return Ok(());
+    }
     // As with MIT's kdestroy, no cache is what was wanted: told, but no failure.
-    if !cache.destroy()? && !arguments.quiet && !arguments.all {
-        eprintln!("kdestroy: there was no credential cache {cache}");
+    if !destroyed {
+        eprintln!("kdestroy: No credentials cache found while destroying cache {name}");
+    }
+    if arguments.principal.is_none() && !caches::collection(&name, &config)?.list()?.is_empty() {
+        eprintln!("Other credential caches present, use -A to destroy all");
     }
     Ok(())
+}
+
+/// Destroys what can be destroyed, and tells each failure.
+fn destroy_all(name: &CacheName, config: &Config) -> Result<(), Failure> {
+    let mut result = Ok(());
+    for name in caches::collection(name, config)?.list()? {
+        let destroyed = caches::open(&name, config)
+            .and_then(|cache| Ok(cache.destroy()?))
+            .map_err(|failure| failure.context(&name));
+        if let Err(failure) = destroyed {
+            if let Err(earlier) = std::mem::replace(&mut result, Err(failure)) {
+                eprintln!("kdestroy: {earlier}");
+            }
+        }
+    }
+    result
 }

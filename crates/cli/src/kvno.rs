@@ -1,14 +1,15 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use trihound::environment::ccache::Cache;
 use trihound::environment::{keytab_path, load_config, read_keytab};
-use trihound_asn1::{EncTicketPart, Message, Raw, Ticket, UInt32};
+use trihound_asn1::{EncTicketPart, Message, Raw, Ticket, UInt32, name_type};
 use trihound_crypto::danger::only_with_weak;
 use trihound_crypto::{Enctype, KeyUsage};
 use trihound_krb5::{Config, CredentialCache, Credentials, Keytab, Principal};
 use trihound_sansio::{Clock, SystemClock};
 
-use crate::caches::CacheFile;
+use crate::caches;
 use crate::outcome::Failure;
 use crate::tgs;
 
@@ -27,6 +28,24 @@ pub(crate) struct Arguments {
     /// Print failures only.
     #[arg(short = 'q')]
     quiet: bool,
+    /// The arguments are hosts; ask for this service of each.
+    #[arg(short = 'S', value_name = "SERVICE", conflicts_with = "unknown_type")]
+    service_name: Option<String>,
+    /// Ask for names of unknown type.
+    #[arg(short = 'u')]
+    unknown_type: bool,
+    /// Let the KDC refer to other realms, which is always done here.
+    #[arg(short = 'C')]
+    _canonicalize: bool,
+    /// Take tickets from the cache only; ask no KDC.
+    #[arg(long)]
+    cached_only: bool,
+    /// Keep no ticket.
+    #[arg(long)]
+    no_store: bool,
+    /// Keep the tickets in this cache, with nothing else, and not in the one that was asked with.
+    #[arg(long, value_name = "CACHE")]
+    out_cache: Option<String>,
     /// The services.
     #[arg(required = true)]
     services: Vec<String>,
@@ -59,59 +78,126 @@ fn kvno(arguments: &Arguments) -> Result<bool, Failure> {
         Some(name) => Some(read_keytab(&keytab_path(name)?)?),
         None => None,
     };
-    let file = CacheFile::choose(arguments.cache.as_deref())?;
-    let mut cache = file.read()?;
+    let cache = caches::open(
+        &caches::choose(arguments.cache.as_deref(), &config)?,
+        &config,
+    )?;
+    let content = caches::read(&*cache)?;
+    let mut session = Session {
+        arguments,
+        config,
+        keytab,
+        cache,
+        got: CredentialCache::new(content.principal.clone()),
+        content,
+    };
     let mut all_succeeded = true;
-    for service in &arguments.services {
-        match one(&config, &file, &mut cache, service, keytab.as_ref()) {
+    for name in &arguments.services {
+        match session.one(name) {
             Ok(text) if arguments.quiet => drop(text),
             Ok(text) => println!("{text}"),
             Err(failure) => {
-                eprintln!("kvno: {}", failure.context(service));
+                eprintln!("kvno: {failure}");
                 all_succeeded = false;
             }
         }
     }
+    if let Some(name) = &arguments.out_cache {
+        let name = caches::choose(Some(name), &session.config)?;
+        caches::open(&name, &session.config)?.initialize(&session.got)?;
+    }
     Ok(all_succeeded)
 }
 
-/// Gets the ticket, from the cache or the KDC, and tells its key version.
-fn one(
-    config: &Arc<Config>,
-    file: &CacheFile,
-    cache: &mut CredentialCache,
-    service: &str,
-    keytab: Option<&Keytab>,
-) -> Result<String, Failure> {
-    let realm = std::str::from_utf8(cache.principal.realm.as_bytes()).ok();
-    let server = tgs::service(config, service, realm)?;
-    let held = cache
-        .find(&cache.principal, &server, SystemClock.now())
-        .cloned();
-    // A cached ticket serves only if its session key is of a type that was asked for.
-    let offered = config.tgs_enctypes();
-    let held = held.filter(|held| offered.contains(&held.session_key.enctype()));
-    let credentials = match held {
-        Some(credentials) => credentials,
-        None => {
-            let got = tgs::get(config, cache, &server)?;
-            for credentials in &got {
-                cache.store(Arc::clone(credentials));
+/// One run of the tool.
+struct Session<'a> {
+    arguments: &'a Arguments,
+    config: Arc<Config>,
+    keytab: Option<Keytab>,
+    cache: Box<dyn Cache>,
+    /// What is in the cache, and what was got.
+    content: CredentialCache,
+    /// The services' tickets alone.
+    got: CredentialCache,
+}
+
+impl Session<'_> {
+    /// Gets the ticket, from the cache or the KDC, and tells its key version.
+    fn one(&mut self, name: &str) -> Result<String, Failure> {
+        let server = self.server(name).map_err(|failure| failure.context(name))?;
+        let credentials = match self.held(&server) {
+            Some(credentials) => credentials,
+            None if self.arguments.cached_only => {
+                return Err(Failure::new(format!(
+                    "Matching credential not found: {} has no ticket for {server} that lasts; without \
+                     --cached-only the KDC is asked",
+                    self.cache.name()
+                )));
             }
-            file.write(cache)?;
-            got.last()
-                .cloned()
-                .ok_or_else(|| Failure::new("the KDC gave no ticket"))?
+            None => self.get(&server)?,
+        };
+        self.got.store(Arc::clone(&credentials));
+        let ticket = Raw::<Ticket>::from_der(credentials.ticket.clone())?.decode()?;
+        let version = ticket.enc_part.kvno.map_or(0, UInt32::get);
+        let text = format!("{}: kvno = {version}", credentials.server);
+        let Some(keytab) = &self.keytab else {
+            return Ok(text);
+        };
+        if let Err(failure) = open(&self.config, keytab, &credentials, &ticket) {
+            if !self.arguments.quiet {
+                eprintln!("{text}, keytab entry invalid");
+            }
+            return Err(failure.context(name));
         }
-    };
-    let ticket = Raw::<Ticket>::from_der(credentials.ticket.clone())?.decode()?;
-    let version = ticket.enc_part.kvno.map_or(0, UInt32::get);
-    let mut text = format!("{}: kvno = {version}", credentials.server);
-    if let Some(keytab) = keytab {
-        open(config, keytab, &credentials, &ticket)?;
-        text.push_str(", keytab entry valid");
+        Ok(text + ", keytab entry valid")
     }
-    Ok(text)
+
+    fn server(&self, name: &str) -> Result<Principal, Failure> {
+        let service;
+        let name = match &self.arguments.service_name {
+            Some(prefix) => {
+                service = format!("{prefix}/{name}");
+                &service
+            }
+            None => name,
+        };
+        let realm = std::str::from_utf8(self.content.principal.realm.as_bytes()).ok();
+        let mut server = tgs::service(&self.config, name, realm)?;
+        if self.arguments.unknown_type {
+            server.name.name_type = name_type::NT_UNKNOWN;
+        }
+        Ok(server)
+    }
+
+    /// The cached ticket whose session key is of the best type among those that would be asked for.
+    fn held(&self, server: &Principal) -> Option<Arc<Credentials>> {
+        let now = SystemClock.now();
+        let client = &self.content.principal;
+        let fitting = |enctype: &Enctype| {
+            self.content
+                .credentials
+                .iter()
+                .filter(|held| held.session_key.enctype() == *enctype)
+                .filter(|held| held.client == *client && held.server == *server)
+                .filter(|held| !held.is_skey && held.is_valid_at(now))
+                .max_by_key(|held| held.endtime)
+        };
+        self.config.tgs_enctypes().iter().find_map(fitting).cloned()
+    }
+
+    fn get(&mut self, server: &Principal) -> Result<Arc<Credentials>, Failure> {
+        let got = tgs::get(&self.config, &self.content, server)?;
+        let keeps = !self.arguments.no_store && self.arguments.out_cache.is_none();
+        for credentials in &got {
+            self.content.store(Arc::clone(credentials));
+            if keeps {
+                self.cache.store(credentials)?;
+            }
+        }
+        got.last()
+            .cloned()
+            .ok_or_else(|| Failure::new("the KDC gave no ticket"))
+    }
 }
 
 /// Opens the ticket with the keytab's key (RFC 4120 section 5.3, key usage 2).

@@ -4,18 +4,26 @@
 mod caches;
 mod demo;
 mod display;
+#[cfg(feature = "kkdcp")]
+mod https;
 mod kdc;
 mod kdestroy;
 mod kinit;
 mod klist;
+mod kswitch;
+mod ktutil;
 mod kvno;
+mod network;
 mod outcome;
+mod pages;
 mod peer;
+mod phrases;
+mod start_time;
 mod tgs;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Kerberos in pure Rust: log in, look at tickets, try a whole login, serve a test realm.
 #[derive(Debug, Parser)]
@@ -31,16 +39,24 @@ enum Command {
     Demo(demo::Arguments),
     /// Get a ticket-granting ticket and keep it in a credential cache.
     Kinit(kinit::Arguments),
-    /// List the tickets of a credential cache, or the keys of a keytab.
+    /// List the tickets of credential caches, or the keys of a keytab.
     Klist(klist::Arguments),
     /// Get tickets to services and print their key versions.
     Kvno(kvno::Arguments),
-    /// Destroy a credential cache.
+    /// Destroy a credential cache, or all of a collection.
     Kdestroy(kdestroy::Arguments),
+    /// Make a credential cache the primary one of its collection.
+    Kswitch(kswitch::Arguments),
+    /// List or change a keytab.
+    Ktutil(ktutil::Arguments),
     /// Serve an embedded test KDC from a TOML file.
     Kdc(kdc::Arguments),
     /// One side of a security context over TCP, for interoperability tests.
     Peer(peer::Arguments),
+    /// Write the completions of a shell for this program to standard output.
+    Completions(pages::CompletionArguments),
+    /// Write the manual pages of this program and of each tool.
+    Man(pages::ManArguments),
 }
 
 fn main() -> ExitCode {
@@ -54,8 +70,12 @@ fn main() -> ExitCode {
         Command::Klist(arguments) => klist::run(&arguments),
         Command::Kvno(arguments) => kvno::run(&arguments),
         Command::Kdestroy(arguments) => kdestroy::run(&arguments),
+        Command::Ktutil(arguments) => ktutil::run(&arguments),
         Command::Kdc(arguments) => kdc::run(&arguments),
         Command::Peer(arguments) => peer::run(&arguments),
+        Command::Kswitch(arguments) => kswitch::run(&arguments),
+        Command::Completions(arguments) => pages::completions(&arguments, Arguments::command()),
+        Command::Man(arguments) => pages::man(&arguments, Arguments::command()),
     }
 }
 

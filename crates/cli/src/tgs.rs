@@ -1,14 +1,25 @@
 use std::sync::Arc;
 
 use trihound_asn1::name_type;
-use trihound_kdc_transport::KdcTransport;
+use trihound_crypto::OsRandom;
 use trihound_krb5::{
-    Config, CredentialCache, Credentials, Principal, TgsExchange, TgsOutcome, TgsRequest,
+    Config, CredentialCache, Credentials, Environment, Principal, TgsExchange, TgsOutcome,
+    TgsRequest,
 };
-use trihound_sansio::{Clock, SystemClock, drive};
+use trihound_sansio::{Clock, DriveError, SystemClock, drive};
 
-use crate::kinit::environment;
+use crate::network::kdc_transport;
 use crate::outcome::Failure;
+use crate::phrases::{Doing, failed};
+
+/// The real world, for an exchange.
+pub(crate) fn environment(config: &Arc<Config>) -> Environment {
+    Environment::new(
+        Arc::new(SystemClock),
+        Arc::new(OsRandom),
+        Arc::clone(config),
+    )
+}
 
 /// The principal that a service argument means: `service/host[@REALM]`. Without a realm it is left
 /// to `[domain_realm]` and, after that, to the realm of the ticket-granting ticket and its referrals.
@@ -50,7 +61,7 @@ pub(crate) fn get(
     })?;
     let mut request = TgsRequest::new(Arc::clone(tgt), server.clone());
     request.time_offset = cache.time_offset.unwrap_or(0);
-    let outcome = exchange(config, request)?;
+    let outcome = exchange(config, request, Doing::ServiceTicket(server))?;
     let mut tickets = outcome.tgts;
     tickets.push(Arc::new(outcome.credentials));
     Ok(tickets)
@@ -64,10 +75,27 @@ pub(crate) fn renew(
 ) -> Result<Credentials, Failure> {
     let mut request = TgsRequest::renew(Arc::clone(ticket));
     request.time_offset = time_offset.unwrap_or(0);
-    Ok(exchange(config, request)?.credentials)
+    Ok(exchange(config, request, Doing::Renewal)?.credentials)
 }
 
-fn exchange(config: &Arc<Config>, request: TgsRequest) -> Result<TgsOutcome, Failure> {
-    let exchange = TgsExchange::begin(request, &environment(config))?;
-    Ok(drive(exchange, KdcTransport::new(Arc::clone(config)))?)
+/// Validates a postdated ticket.
+pub(crate) fn validate(
+    config: &Arc<Config>,
+    ticket: &Arc<Credentials>,
+    time_offset: Option<i64>,
+) -> Result<Credentials, Failure> {
+    let mut request = TgsRequest::validate(Arc::clone(ticket));
+    request.time_offset = time_offset.unwrap_or(0);
+    Ok(exchange(config, request, Doing::Validation)?.credentials)
+}
+
+fn exchange(
+    config: &Arc<Config>,
+    request: TgsRequest,
+    doing: Doing<'_>,
+) -> Result<TgsOutcome, Failure> {
+    TgsExchange::begin(request, &environment(config))
+        .map_err(DriveError::Protocol)
+        .and_then(|exchange| drive(exchange, kdc_transport(Arc::clone(config))))
+        .map_err(|error| failed(error, doing))
 }
