@@ -15,7 +15,14 @@ const MAX_PLACES: usize = 512;
 /// server is dead: it costs its second once.
 #[derive(Clone, Debug, Default)]
 pub struct ServerMemory {
-    died: Arc<Mutex<HashMap<Place, Instant>>>,
+    died: Arc<Mutex<HashMap<Place, Death>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Death {
+    at: Instant,
+    /// It said nothing at all, which costs whoever asks a second. A refusal costs nothing.
+    silent: bool,
 }
 
 /// What may be dead by itself.
@@ -36,7 +43,7 @@ pub(crate) enum Standing {
     Alive,
     /// It was dead once, and long enough ago to look again.
     Suspect,
-    /// It did not answer over the other carrier.
+    /// It was silent over the other carrier.
     Shaky,
     /// It did not answer a moment ago.
     Dead,
@@ -67,42 +74,41 @@ impl ServerMemory {
         if died.is_empty() {
             return Standing::Alive;
         }
-        let fresh = |place: &Place| {
-            died.get(place)
-                .map(|since| now.saturating_duration_since(*since) < keep)
-        };
-        match fresh(place) {
-            Some(true) => return Standing::Dead,
-            Some(false) => return Standing::Suspect,
+        let is_fresh = |death: &Death| now.saturating_duration_since(death.at) < keep;
+        match died.get(place) {
+            Some(death) if is_fresh(death) => return Standing::Dead,
+            Some(_) => return Standing::Suspect,
             None => {}
         }
         if let Place::Address(address, carrier) = place
-            && fresh(&Place::Address(*address, carrier.other())) == Some(true)
+            && let Some(death) = died.get(&Place::Address(*address, carrier.other()))
+            && death.silent
+            && is_fresh(death)
         {
             return Standing::Shaky;
         }
         Standing::Alive
     }
 
-    pub(crate) fn died(&self, place: Place, now: Instant) {
+    pub(crate) fn died(&self, place: Place, silent: bool, now: Instant) {
         let mut died = self.lock();
         if died.len() >= MAX_PLACES
             && !died.contains_key(&place)
             && let Some(oldest) = died
                 .iter()
-                .min_by_key(|(_, since)| **since)
+                .min_by_key(|(_, death)| death.at)
                 .map(|(place, _)| place.clone())
         {
             died.remove(&oldest);
         }
-        died.insert(place, now);
+        died.insert(place, Death { at: now, silent });
     }
 
     pub(crate) fn lives(&self, place: &Place) {
         self.lock().remove(place);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Instant>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Death>> {
         self.died.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -122,7 +128,7 @@ mod tests {
         let (memory, now) = (ServerMemory::new(), Instant::now());
         let udp = place(88, Carrier::Udp);
         assert_eq!(memory.standing(&udp, now, KEEP), Standing::Alive);
-        memory.died(udp.clone(), now);
+        memory.died(udp.clone(), true, now);
         assert_eq!(memory.standing(&udp, now, KEEP), Standing::Dead);
         assert_eq!(memory.standing(&udp, now + KEEP, KEEP), Standing::Suspect);
         memory.lives(&udp);
@@ -130,10 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn the_other_carrier_of_a_dead_server_is_shaky() {
+    fn the_other_carrier_of_a_silent_server_is_shaky() {
         let (memory, now) = (ServerMemory::new(), Instant::now());
-        memory.died(place(88, Carrier::Udp), now);
         let tcp = place(88, Carrier::Tcp);
+        memory.died(place(88, Carrier::Udp), false, now);
+        assert_eq!(memory.standing(&tcp, now, KEEP), Standing::Alive);
+        memory.died(place(88, Carrier::Udp), true, now);
         assert_eq!(memory.standing(&tcp, now, KEEP), Standing::Shaky);
         assert_eq!(memory.standing(&tcp, now + KEEP, KEEP), Standing::Alive);
         let other = place(89, Carrier::Tcp);
@@ -144,7 +152,7 @@ mod tests {
     fn a_clone_is_the_same_memory_and_it_can_be_cleared() {
         let (memory, now) = (ServerMemory::new(), Instant::now());
         let udp = place(88, Carrier::Udp);
-        memory.clone().died(udp.clone(), now);
+        memory.clone().died(udp.clone(), true, now);
         assert_eq!(memory.standing(&udp, now, KEEP), Standing::Dead);
         memory.clear();
         assert_eq!(memory.standing(&udp, now, KEEP), Standing::Alive);
@@ -155,7 +163,7 @@ mod tests {
         let (memory, now) = (ServerMemory::new(), Instant::now());
         for number in 0..=MAX_PLACES {
             let later = now + Duration::from_millis(number as u64);
-            memory.died(Place::Host(number.to_string()), later);
+            memory.died(Place::Host(number.to_string()), true, later);
         }
         assert_eq!(memory.lock().len(), MAX_PLACES);
         let standing =

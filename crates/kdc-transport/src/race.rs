@@ -376,7 +376,7 @@ impl Race {
             // Asked for long enough and still silent: overtaken. One that had just been asked has
             // shown nothing yet.
             if now.saturating_duration_since(running.since) >= running.patience {
-                self.bury(&running.candidate, now);
+                self.bury(&running.candidate, true, now);
             }
         }
         self.result = Some(Ok(Answered {
@@ -385,7 +385,7 @@ impl Race {
         }));
     }
 
-    fn bury(&self, candidate: &Candidate, now: Instant) {
+    fn bury(&self, candidate: &Candidate, silent: bool, now: Instant) {
         let kdc = candidate.describe();
         let seconds = self.limits.remember_dead.as_secs();
         tracing::debug!(
@@ -393,7 +393,7 @@ impl Race {
             kdc = %kdc,
             "this KDC does not answer and is asked last for the next {seconds} seconds"
         );
-        self.memory.died(candidate.place(), now);
+        self.memory.died(candidate.place(), silent, now);
     }
 
     fn has_addresses(&mut self, candidate: &Candidate, addresses: Vec<IpAddr>, now: Instant) {
@@ -444,7 +444,11 @@ impl Race {
             self.waiting.retain(|waiting| waiting.server.host != host);
             self.resolved.insert(host, Vec::new());
         }
-        self.bury(candidate, now);
+        let silent = matches!(
+            error,
+            AttemptError::Silent(_) | AttemptError::Garbage { .. }
+        );
+        self.bury(candidate, silent, now);
         if let AttemptError::Unavailable(reply) = error {
             self.last_resort = Some(reply);
         }
@@ -488,3 +492,6 @@ impl Race {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The blocking transport against loopback servers that misbehave.
+//! The transports, blocking and asynchronous, against loopback servers that misbehave.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,5 +6,12 @@
     clippy::cast_possible_truncation
 )] // in a test, a panic is the report
 
+mod memory;
 mod misbehaving;
+// The same tests again, over tokio.
+#[cfg(feature = "tokio")]
+#[allow(clippy::duplicate_mod)] // that is the point
+#[path = "misbehaving.rs"]
+mod misbehaving_tokio;
+mod primary;
 mod servers;

@@ -8,10 +8,20 @@ use trihound_asn1::{KerberosTime, KrbError, Message, PrincipalName, error_code, 
 use trihound_kdc_transport::MAX_REPLY_LENGTH;
 use trihound_sansio::{Route, Service, Transport, TransportFailure, TransportHint};
 
+use trihound_kdc_transport::Limits;
+
 use crate::servers::{
-    AS_REP, AS_REQ, OTHER_AS_REP, Server, framed, nobody, put, quick, request, silent_stream,
-    transport, transport_with,
+    AS_REP, AS_REQ, Driver, OTHER_AS_REP, Server, addresses, config, framed, nobody, put, quick,
+    request, silent_stream,
 };
+
+fn transport(limit: usize, kdcs: &[std::net::SocketAddr]) -> Driver {
+    transport_with(limit, addresses(kdcs), quick())
+}
+
+fn transport_with(limit: usize, kdcs: Vec<String>, limits: Limits) -> Driver {
+    Driver::of(module_path!(), config(limit, kdcs), limits)
+}
 
 /// Requests go by UDP up to this size.
 const UDP_FIRST: usize = 1465;
@@ -381,8 +391,7 @@ fn a_password_change_goes_to_one_server_at_a_time() {
             ..Default::default()
         },
     );
-    let mut transport =
-        trihound_kdc_transport::KdcTransport::with_limits(std::sync::Arc::new(config), quick());
+    let mut transport = Driver::of(module_path!(), std::sync::Arc::new(config), quick());
     let began = Instant::now();
     let reply = transport.round_trip(&change).unwrap();
     assert_eq!(reply, [0, 6, 0, 1, 0, 0]);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use trihound_kdc_transport::{KdcTransport, Limits, ServerMemory};
 use trihound_krb5::Config;
 use trihound_krb5::config::RealmConfig;
-use trihound_sansio::{ExchangeRequest, Service, TransportHint};
+use trihound_sansio::{ExchangeRequest, Service, Transport, TransportFailure, TransportHint};
 
 /// A request and the replies that answer it, as far as a transport can tell.
 pub(crate) const AS_REQ: &[u8] = &[0x6a, 0x02, 0x30, 0x00];
@@ -137,17 +137,51 @@ pub(crate) fn quick() -> Limits {
     }
 }
 
-pub(crate) fn transport(limit: usize, kdcs: &[SocketAddr]) -> KdcTransport {
-    transport_with(
-        limit,
-        kdcs.iter().map(ToString::to_string).collect(),
-        quick(),
-    )
+pub(crate) fn addresses(kdcs: &[SocketAddr]) -> Vec<String> {
+    kdcs.iter().map(ToString::to_string).collect()
 }
 
-pub(crate) fn transport_with(limit: usize, kdcs: Vec<String>, limits: Limits) -> KdcTransport {
-    // A port that was dead in one test may be a server's in the next.
-    KdcTransport::with_limits(config(limit, kdcs), limits).with_memory(ServerMemory::new())
+/// A transport, blocking or not, that tests use alike.
+pub(crate) enum Driver {
+    Blocking(KdcTransport),
+    #[cfg(feature = "tokio")]
+    Tokio(
+        tokio::runtime::Runtime,
+        trihound_kdc_transport::AsyncKdcTransport,
+    ),
+}
+
+impl Driver {
+    /// The asynchronous one for the tests of a module whose name ends so.
+    pub(crate) fn of(module: &str, config: Arc<Config>, limits: Limits) -> Self {
+        // A port that was dead in one test may be a server's in the next.
+        let blocking = KdcTransport::with_limits(config, limits).with_memory(ServerMemory::new());
+        #[cfg(feature = "tokio")]
+        if module.ends_with("_tokio") {
+            return Self::asynchronous(&blocking);
+        }
+        assert!(!module.ends_with("_tokio"), "a test of the other transport");
+        Self::Blocking(blocking)
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn asynchronous(blocking: &KdcTransport) -> Self {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        Self::Tokio(runtime.enable_all().build().unwrap(), blocking.to_async())
+    }
+}
+
+impl Transport for Driver {
+    fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
+        match self {
+            Self::Blocking(transport) => transport.round_trip(request),
+            #[cfg(feature = "tokio")]
+            Self::Tokio(runtime, transport) => {
+                use trihound_sansio::AsyncTransport;
+                runtime.block_on(transport.round_trip(request))
+            }
+        }
+    }
 }
 
 /// A configuration with these KDCs and no look at DNS.
