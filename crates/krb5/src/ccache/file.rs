@@ -99,12 +99,19 @@ impl CacheFile {
     }
 
     /// Adds a ticket, and removes those that it replaces: the ticket's own patch is the first, so
-    /// that whoever is stopped in between leaves one too many and not one too few.
+    /// that whoever is stopped in between leaves one too many and not one too few. A ticket that is
+    /// there already takes no patch.
     ///
     /// # Errors
     ///
     /// [`CacheError::TooLong`] when a name, a key or an address does not fit.
     pub fn store(&self, credentials: &Credentials) -> Result<Vec<Patch>, CacheError> {
+        let mut held = self.content.cache.credentials.iter();
+        if held.any(|held| {
+            CredentialCache::replaces(credentials, held) && held.ticket == credentials.ticket
+        }) {
+            return Ok(Vec::new());
+        }
         let bytes = write::to_secret(self.content.encoding, |out| out.credential(credentials))?;
         let mut patches = vec![Patch::new(self.content.end, bytes)];
         patches.extend(self.removals(|held| CredentialCache::replaces(credentials, held)));

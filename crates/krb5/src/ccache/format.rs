@@ -83,8 +83,8 @@ pub(super) fn parse(bytes: &[u8], cut_record: CutRecord) -> Result<Content, Cach
                 Order::Little => Order::Big,
             };
             let parse = |order, cut_record| parse_body(body, *version, order, cut_record);
-            // In the wrong order the first count is far too large, or an order is as good as the
-            // other; a record that is cut short must not decide.
+            // An order in which the whole file makes sense is the right one; only where neither
+            // does may a record be cut short.
             parse(Order::NATIVE, CutRecord::Refuse).or_else(|error| {
                 parse(other, CutRecord::Refuse)
                     .or_else(|_| parse(Order::NATIVE, cut_record))

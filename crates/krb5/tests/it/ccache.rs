@@ -13,14 +13,14 @@ use crate::samples::{credentials, name};
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
 /// Writes a file by the format's description, in any version and byte order.
-struct Builder {
-    out: Vec<u8>,
+pub(crate) struct Builder {
+    pub(crate) out: Vec<u8>,
     version: u8,
     little: bool,
 }
 
 impl Builder {
-    fn new(version: u8, little: bool) -> Self {
+    pub(crate) fn new(version: u8, little: bool) -> Self {
         let mut out = vec![5, version];
         if version == 4 {
             out.extend([0, 12, 0, 1, 0, 8, 0, 0, 0, 2, 0, 0, 0, 3]);
@@ -58,7 +58,7 @@ impl Builder {
         self
     }
 
-    fn principal(&mut self, realm: &str, components: &[&str]) -> &mut Self {
+    pub(crate) fn principal(&mut self, realm: &str, components: &[&str]) -> &mut Self {
         let count = u32::try_from(components.len()).unwrap();
         if self.version == 1 {
             self.u32(count + 1);
@@ -80,7 +80,12 @@ impl Builder {
         self.data(key)
     }
 
-    fn ticket(&mut self, server: (&str, &[&str]), times: [u32; 4], ticket: &[u8]) -> &mut Self {
+    pub(crate) fn ticket(
+        &mut self,
+        server: (&str, &[&str]),
+        times: [u32; 4],
+        ticket: &[u8],
+    ) -> &mut Self {
         self.principal("R", &["alice"])
             .principal(server.0, server.1)
             .key(17, &[0xa1; 16]);
@@ -97,7 +102,7 @@ impl Builder {
         self.data(ticket).data(b"")
     }
 
-    fn whole(version: u8, little: bool) -> Vec<u8> {
+    pub(crate) fn whole(version: u8, little: bool) -> Vec<u8> {
         let mut builder = Self::new(version, little);
         builder
             .principal("R", &["alice"])

@@ -13,6 +13,7 @@ mod ap;
 mod as_exchange;
 mod canonicalization;
 mod ccache;
+mod ccache_file;
 mod clock;
 mod config;
 mod keytab;

@@ -1,0 +1,323 @@
+//! Cache files changed where they lie, and their records alone.
+
+use trihound_krb5::ccache::{
+    CacheFile, Entry, Patch, marshal_config, marshal_credentials, marshal_principal,
+    unmarshal_credentials, unmarshal_principal,
+};
+use trihound_krb5::{CacheError, ConfigEntry, CredentialCache, Credentials, Principal};
+use trihound_sansio::Timestamp;
+
+use crate::ccache::Builder;
+use crate::samples::{credentials, name};
+
+const VERSIONS: [(u8, bool); 6] = [
+    (1, true),
+    (1, false),
+    (2, true),
+    (2, false),
+    (3, false),
+    (4, false),
+];
+
+fn file(bytes: &[u8]) -> CacheFile {
+    CacheFile::parse(bytes).unwrap().unwrap()
+}
+
+/// What the file is after the patches, as a program would write them.
+fn patched(bytes: &[u8], file: &CacheFile, patches: &[Patch]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if patches.iter().any(|patch| patch.offset == file.end()) {
+        bytes.truncate(file.end() as usize);
+    }
+    for patch in patches {
+        let (start, new) = (patch.offset as usize, patch.bytes.expose());
+        assert!(
+            start + new.len() <= bytes.len() || start == bytes.len(),
+            "a patch is over what is there, or right behind it"
+        );
+        bytes.truncate(bytes.len().max(start));
+        let over = new.len().min(bytes.len() - start);
+        bytes[start..start + over].copy_from_slice(&new[..over]);
+        bytes.extend(&new[over..]);
+    }
+    bytes
+}
+
+fn ticket(server: &str, ticket: &[u8]) -> Credentials {
+    let mut made = credentials(server, 1_000);
+    made.client = name("alice@R");
+    made.ticket = ticket.to_vec();
+    made.endtime = Timestamp::from_seconds(3_000);
+    made
+}
+
+/// Conformance row 116: what is added stands behind the last ticket, in the version and the byte order
+/// of the file, and nothing in front of it moves.
+#[test]
+fn row_116_a_ticket_is_appended_in_the_files_own_version() {
+    for (version, little) in VERSIONS {
+        let bytes = Builder::whole(version, little);
+        let read = file(&bytes);
+        let patches = read.store(&ticket("nfs/files@R", b"third")).unwrap();
+        assert_eq!(patches.len(), 1);
+        let new = patched(&bytes, &read, &patches);
+        assert_eq!(new[..bytes.len()], bytes);
+        let cache = CredentialCache::parse(&new).unwrap();
+        assert_eq!(cache.version(), version);
+        assert_eq!(cache.credentials.len(), 3, "{version} {little}");
+        let added = &cache.credentials[2];
+        assert_eq!(added.server, name("nfs/files@R"));
+        assert_eq!(added.ticket, b"third");
+        assert_eq!(added.endtime, Timestamp::from_seconds(3_000));
+    }
+}
+
+/// Conformance row 116: a removed ticket keeps its place and is marked as MIT marks it, an
+/// authentication at -1 and an end at 0.
+#[test]
+fn row_116_a_removed_ticket_is_marked_and_keeps_its_place() {
+    for (version, little) in VERSIONS {
+        let bytes = Builder::whole(version, little);
+        let read = file(&bytes);
+        let patches = read.remove(&name("alice@R"), &name("HTTP/web@R"));
+        assert_eq!(patches.len(), 1);
+        let new = patched(&bytes, &read, &patches);
+        assert_eq!(new.len(), bytes.len());
+        let mut builder = Builder::new(version, little);
+        builder
+            .principal("R", &["alice"])
+            .ticket(
+                ("R", &["HTTP", "web"]),
+                [u32::MAX, 222, 0, 1_000_000_000],
+                b"first",
+            )
+            .ticket(("R", &["krbtgt", "R"]), [11, 0, u32::MAX, 0], b"second");
+        assert_eq!(new, builder.out, "{version} {little}");
+        assert_eq!(CredentialCache::parse(&new).unwrap().credentials.len(), 1);
+        assert!(
+            file(&new)
+                .remove(&name("alice@R"), &name("HTTP/web@R"))
+                .is_empty()
+        );
+    }
+}
+
+#[test]
+fn a_ticket_takes_the_place_of_the_same_and_of_no_other() {
+    let cache = CredentialCache::new(name("alice@R"));
+    let mut bytes = cache.to_bytes().unwrap().expose().to_vec();
+    let mut store = |made: &Credentials| {
+        let read = file(&bytes);
+        let patches = read.store(made).unwrap();
+        bytes = patched(&bytes, &read, &patches);
+        (patches.len(), CredentialCache::parse(&bytes).unwrap())
+    };
+    assert_eq!(store(&ticket("HTTP/web@R", b"one")).0, 1);
+    let (patches, cache) = store(&ticket("HTTP/web@R", b"two"));
+    assert_eq!((patches, cache.credentials.len()), (2, 1));
+    assert_eq!(cache.credentials[0].ticket, b"two");
+    let (patches, cache) = store(&ticket("HTTP/web@R", b"two"));
+    assert_eq!((patches, cache.credentials.len()), (0, 1), "it is there");
+    let mut user_to_user = ticket("HTTP/web@R", b"three");
+    user_to_user.is_skey = true;
+    let (patches, cache) = store(&user_to_user);
+    assert_eq!((patches, cache.credentials.len()), (1, 2));
+    let mut other = ticket("HTTP/web@R", b"four");
+    other.session_key = trihound_krb5::KeyMaterial::new(
+        trihound_crypto::Enctype::AES256_CTS_HMAC_SHA1_96,
+        vec![1; 32].into(),
+    );
+    assert_ne!(
+        other.session_key.enctype(),
+        user_to_user.session_key.enctype()
+    );
+    let (patches, cache) = store(&other);
+    assert_eq!((patches, cache.credentials.len()), (1, 3));
+}
+
+/// Conformance row 116: a removed setting is one no more for MIT and Heimdal alike.
+#[test]
+fn row_116_settings_are_set_and_removed_in_place() {
+    let mut cache = CredentialCache::new(name("alice@R"));
+    cache.set_config("fast_avail", None, Some(b"yes"));
+    let bytes = cache.to_bytes().unwrap().expose().to_vec();
+    let read = file(&bytes);
+    let new = patched(
+        &bytes,
+        &read,
+        &read.set_config("fast_avail", None, Some(b"no")).unwrap(),
+    );
+    let again = file(&new);
+    assert_eq!(again.cache().config("fast_avail", None), Some(&b"no"[..]));
+    assert_eq!(again.cache().config.len(), 1);
+    let gone = patched(
+        &new,
+        &again,
+        &again.set_config("fast_avail", None, None).unwrap(),
+    );
+    assert_eq!(gone.len(), new.len());
+    assert_eq!(file(&gone).cache().config("fast_avail", None), None);
+    let text = String::from_utf8_lossy(&gone);
+    assert!(!text.contains("X-CACHECONF:") && text.contains("X-RMED-CONF:"));
+    assert!(
+        CredentialCache::parse(&gone)
+            .unwrap()
+            .credentials
+            .is_empty()
+    );
+}
+
+#[test]
+fn the_time_offset_is_changed_where_there_is_room_for_it() {
+    let bytes = Builder::whole(4, false);
+    let read = file(&bytes);
+    let patch = read.set_time_offset(-1_500_000).unwrap().unwrap();
+    let new = patched(&bytes, &read, &[patch]);
+    let cache = file(&new).into_cache();
+    assert_eq!(cache.time_offset, Some(-1_500_000));
+    assert_eq!(cache.credentials.len(), 2);
+    let bare = CredentialCache::new(name("alice@R")).to_bytes().unwrap();
+    assert!(file(bare.expose()).set_time_offset(1).unwrap().is_none());
+    assert!(matches!(
+        read.set_time_offset(i64::MAX),
+        Err(CacheError::TooLong {
+            what: "the time offset"
+        })
+    ));
+}
+
+/// A writer that is killed leaves a part of its ticket. Those in front of it are good, and the next
+/// writer writes over it.
+#[test]
+fn a_last_ticket_that_is_cut_short_is_left_away_and_written_over() {
+    for (version, little) in VERSIONS {
+        let bytes = Builder::whole(version, little);
+        let start = {
+            let mut builder = Builder::new(version, little);
+            builder.principal("R", &["alice"]).ticket(
+                ("R", &["HTTP", "web"]),
+                [11, 222, 3333, 1_000_000_000],
+                b"first",
+            );
+            builder.out.len()
+        };
+        for length in start + 1..bytes.len() {
+            let cut = &bytes[..length];
+            assert!(matches!(
+                CredentialCache::parse(cut),
+                Err(CacheError::Truncated { .. })
+            ));
+            let read = file(cut);
+            assert_eq!(read.cache().credentials.len(), 1, "{version} {length}");
+            assert_eq!((read.end() as usize, read.cut()), (start, length - start));
+            let new = patched(
+                cut,
+                &read,
+                &read.store(&ticket("nfs/files@R", b"x")).unwrap(),
+            );
+            let cache = CredentialCache::parse(&new).unwrap();
+            assert_eq!(cache.credentials.len(), 2);
+            assert_eq!(cache.credentials[1].ticket, b"x");
+        }
+    }
+}
+
+/// What is damaged in front of the tickets is no cache of anybody's.
+#[test]
+fn a_damaged_beginning_is_refused() {
+    let bytes = Builder::whole(4, false);
+    for length in 17..30 {
+        assert!(
+            matches!(
+                CacheFile::parse(&bytes[..length]),
+                Err(CacheError::Truncated { .. })
+            ),
+            "{length}"
+        );
+    }
+    assert!(matches!(
+        CacheFile::parse(b"\x05\x09nonsense"),
+        Err(CacheError::UnknownVersion { .. })
+    ));
+}
+
+#[test]
+fn a_blank_file_is_no_cache_and_no_damage() {
+    for blank in [
+        &b""[..],
+        b"\x05\x04\0\0",
+        b"\x05\x04\0\x0c\0\x01\0\x08\0\0\0\x02\0\0\0\x03",
+    ] {
+        assert!(CacheFile::parse(blank).unwrap().is_none(), "{blank:?}");
+    }
+    assert!(CacheFile::parse(b"\x05").is_err());
+    assert!(CacheFile::parse(b"\x05\x04\0").is_err());
+}
+
+/// The encoding that FILE, KEYRING and KCM share.
+#[test]
+fn a_ticket_alone_is_what_stands_in_a_file() {
+    let made = ticket("HTTP/web@R", b"ticket");
+    let alone = marshal_credentials(&made).unwrap();
+    let mut cache = CredentialCache::new(name("alice@R"));
+    let before = cache.to_bytes().unwrap().expose().to_vec();
+    cache.store(std::sync::Arc::new(ticket("HTTP/web@R", b"ticket")));
+    let after = cache.to_bytes().unwrap();
+    assert_eq!(after.expose(), [&before[..], alone.expose()].concat());
+    let Entry::Ticket(read) = unmarshal_credentials(alone.expose()).unwrap() else {
+        panic!("it is a ticket");
+    };
+    assert_eq!(read.server, made.server);
+    assert_eq!(marshal_credentials(&read).unwrap().expose(), alone.expose());
+    for length in 0..alone.len() {
+        assert!(matches!(
+            unmarshal_credentials(&alone.expose()[..length]),
+            Err(CacheError::Truncated { .. })
+        ));
+    }
+    let longer = [alone.expose(), b"xy"].concat();
+    assert!(matches!(
+        unmarshal_credentials(&longer),
+        Err(CacheError::TrailingBytes {
+            what: "a ticket",
+            extra: 2
+        })
+    ));
+}
+
+#[test]
+fn a_setting_and_a_removed_ticket_are_told_from_tickets() {
+    let client = name("alice@R");
+    let entry = ConfigEntry::new("pa_type", Some(&name("krbtgt/R@R")), b"2".to_vec());
+    let bytes = marshal_config(&client, &entry).unwrap();
+    let Entry::Config(read) = unmarshal_credentials(bytes.expose()).unwrap() else {
+        panic!("it is a setting");
+    };
+    assert_eq!(read, entry);
+    let mut gone = ticket("HTTP/web@R", b"ticket");
+    gone.endtime = Timestamp::from_seconds(0);
+    let bytes = marshal_credentials(&gone).unwrap();
+    assert!(matches!(
+        unmarshal_credentials(bytes.expose()),
+        Ok(Entry::Removed)
+    ));
+}
+
+#[test]
+fn a_name_alone_survives() {
+    for text in ["alice@R", "HTTP/web.example@EXAMPLE", "a\\@b@R"] {
+        let principal: Principal = name(text);
+        let bytes = marshal_principal(&principal).unwrap();
+        let read = unmarshal_principal(&bytes).unwrap();
+        assert_eq!(read, principal);
+        assert_eq!(read.name.name_type, principal.name.name_type);
+        assert!(matches!(
+            unmarshal_principal(&bytes[..bytes.len() - 1]),
+            Err(CacheError::Truncated { .. })
+        ));
+        assert!(matches!(
+            unmarshal_principal(&[&bytes[..], &[0]].concat()),
+            Err(CacheError::TrailingBytes { extra: 1, .. })
+        ));
+    }
+}
