@@ -1,20 +1,26 @@
-//! Round trips to a KDC over UDP and TCP.
+//! Round trips to a KDC: over UDP, TCP or a KDC proxy, to servers of the configuration or of DNS.
 //!
-//! [`KdcTransport`] is the blocking [`trihound_sansio::Transport`]: it finds the servers of a realm
-//! in the configuration, asks them in turn and gives back the first answer. The protocol core has
-//! no timeouts and no retries of its own; all of them are here, in [`Limits`].
+//! [`KdcTransport`] is the blocking [`trihound_sansio::Transport`], and `AsyncKdcTransport` (feature
+//! `tokio`) the [`trihound_sansio::AsyncTransport`]. Both find the servers of a realm, ask them in
+//! turn and give back the first answer; one machine without sockets decides for both whom to ask and
+//! when. The protocol core has no timeouts and no retries of its own: all of them are here, in
+//! [`Limits`], which `kdc_timeout`, `max_retries` and `request_timeout` of krb5.conf set.
 //!
 //! * Small requests go by UDP first, and by TCP when no server answers; a request above
 //!   `udp_preference_limit` goes by TCP first (RFC 4120 section 7.2.1). With
 //!   [`trihound_sansio::TransportHint::StreamOnly`] there is no UDP at all.
-//! * A server that refuses is followed by the next at once. A server that is silent is followed by
-//!   the next after [`Limits::next_server_after`], and listened to meanwhile.
-//! * A server that did not answer is asked last for [`Limits::remember_dead`].
+//! * A server that refuses is followed by the next at once. A server that is silent is joined by the
+//!   next after [`Limits::next_server_after`], and listened to meanwhile. A password change goes to
+//!   one server at a time: two would make it twice.
+//! * A server that did not answer is asked last for [`Limits::remember_dead`], by every transport of
+//!   the process ([`ServerMemory`]). After that it is asked first again, with a tenth of a second's
+//!   start, which is what it costs if it is still dead.
 //! * A reply counts only if its type answers the request's type; the reply's nonce is the core's to
 //!   compare, since it is encrypted.
-//!
-//! What is not here yet: DNS SRV lookup and the KDC proxy (MS-KKDCP). A realm without configured
-//! servers is a failure that says so.
+//! * [`Limits::total`] bounds the whole, DNS included. [`Cancel`] ends a blocking round trip early;
+//!   an asynchronous one ends with its future.
+//! * Where a primary KDC is wanted ([`trihound_sansio::TransportHint::PrimaryOnly`]), only servers
+//!   known as such are asked, and none if the answer before came from one.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -22,7 +28,9 @@
 //! use trihound_krb5::Config;
 //! use trihound_sansio::{ExchangeRequest, Service, Transport, TransportHint};
 //!
-//! let mut transport = KdcTransport::new(Arc::new(Config::default()));
+//! let mut config = Config::default();
+//! config.dns_lookup_kdc = false;
+//! let mut transport = KdcTransport::new(Arc::new(config));
 //! let failure = transport
 //!     .round_trip(&ExchangeRequest {
 //!         service: Service::Kdc,
