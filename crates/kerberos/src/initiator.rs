@@ -129,9 +129,11 @@ impl Plan {
         request.mutual = self.flags.contains(GssFlags::MUTUAL);
         request.dce_style = self.flags.contains(GssFlags::DCE_STYLE);
         request.checksum = Some(Checksum::new(ChecksumType::GSSAPI.0, checksum.encode()?));
-        // MS-KILE section 3.2.5.8: said only where bindings are sent, so that their absence on the
-        // acceptor's side means that they were taken away.
-        request.client_aware_channel_bindings = self.bindings.is_some();
+        // MS-KILE section 3.2.5.8: said where bindings are sent, so that their absence on the
+        // acceptor's side means that they were taken away; and always where the configuration says
+        // that every program here knows them.
+        request.client_aware_channel_bindings =
+            self.bindings.is_some() || self.environment.config.client_aware_channel_bindings;
         let sent = ap::build_ap_req(&request, &self.environment)?;
         let raw = self.flags.contains(GssFlags::DCE_STYLE);
         let token = frame(TokenId::ApReq, &sent.message, raw);

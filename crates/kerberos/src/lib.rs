@@ -27,6 +27,7 @@ mod context;
 mod credential;
 pub mod danger;
 mod error;
+mod hostname;
 mod initiator;
 mod keeping;
 mod messages;

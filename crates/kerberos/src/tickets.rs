@@ -7,19 +7,22 @@
 //! a password or keytab                ──► AS exchange ──► TGS exchange ──► done
 //! ```
 //!
+//! Where the configuration says so, DNS is asked for the service's host name: see [`crate::hostname`].
+//!
 //! A program that keeps its tickets fresh ahead of need has two goals more: see [`Goal`].
 
 use core::time::Duration;
 use std::sync::Arc;
 
 use trihound_krb5::{
-    AsExchange, AsOptions, AsOutcome, AsRequest, Credentials, Environment, Error as KerberosError,
+    AsExchange, AsOutcome, AsRequest, Credentials, Environment, Error as KerberosError,
     KdcReplyVerified, Principal, TgsExchange, TgsOutcome, TgsRequest,
 };
 use trihound_sansio::{Exchange, ExchangeRequest, Progress, Reply, Timestamp};
 
 use crate::credential::Outbound;
 use crate::error::{ContextError, CredentialError, Error};
+use crate::hostname::HostName;
 
 /// How long before its end a ticket-granting ticket is renewed, where it cannot be got anew.
 const RENEW_BEFORE_END: Duration = Duration::from_secs(300);
@@ -60,12 +63,17 @@ pub(crate) struct TicketSearch {
     environment: Environment,
     /// The service; with an empty realm where it is not known.
     server: Principal,
+    host: HostName,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
     Begin,
+    /// What DNS says of the host.
+    ExpectHostName,
+    /// The name of the service is settled.
+    Named,
     ExpectAsReply(Box<AsExchange>),
     ExpectRenewal(Box<TgsExchange>, Arc<Credentials>),
     ExpectTgsReply(Box<TgsExchange>),
@@ -86,16 +94,27 @@ impl TicketSearch {
         server: Principal,
         environment: Environment,
     ) -> Self {
+        let (host, server) = HostName::new(server, &environment.config);
         Self {
             goal,
             outbound,
             environment,
             server,
+            host,
             state: State::Begin,
         }
     }
 
     fn begin(&self) -> Result<Stage, Error> {
+        match self.host.before(&self.environment.config) {
+            Some(request) if self.goal != Goal::FreshGranting => {
+                Ok(Stage::Asks(State::ExpectHostName, request))
+            }
+            _ => Ok(Stage::Next(State::Named)),
+        }
+    }
+
+    fn named(&self) -> Result<Stage, Error> {
         let now = self.environment.now(self.outbound.time_offset()?);
         if self.goal == Goal::FreshGranting {
             return self.begin_granting(now);
@@ -138,17 +157,8 @@ impl TicketSearch {
             }
             .into());
         };
-        let mut request = AsRequest::new(self.outbound.client.clone(), secret);
-        let config = &self.environment.config;
-        request.options = AsOptions {
-            forwardable: config.forwardable,
-            proxiable: config.proxiable,
-            canonicalize: config.canonicalize,
-            ..AsOptions::default()
-        };
-        request.lifetime = Some(config.ticket_lifetime);
-        request.renew_lifetime =
-            (!config.renew_lifetime.is_zero()).then_some(config.renew_lifetime);
+        let client = self.outbound.client.clone();
+        let request = AsRequest::configured(client, secret, &self.environment);
         let exchange = AsExchange::begin(request, &self.environment)?;
         Ok(Stage::Next(State::ExpectAsReply(Box::new(exchange))))
     }
@@ -235,9 +245,14 @@ impl TicketSearch {
         }))
     }
 
-    fn stage(&self, state: State, reply: Option<Reply<'_>>) -> Result<Stage, Error> {
+    fn stage(&mut self, state: State, reply: Option<Reply<'_>>) -> Result<Stage, Error> {
         match state {
             State::Begin => self.begin(),
+            State::ExpectHostName => {
+                self.server = self.host.answered(reply, &self.server)?;
+                Ok(Stage::Next(State::Named))
+            }
+            State::Named => self.named(),
             State::ExpectAsReply(mut exchange) => match exchange.step(reply)? {
                 Progress::Exchange(request) => {
                     Ok(Stage::Asks(State::ExpectAsReply(exchange), request))
@@ -248,11 +263,16 @@ impl TicketSearch {
                 let outcome = exchange.step(reply);
                 self.renewed(outcome, exchange, old)
             }
-            State::ExpectTgsReply(mut exchange) => match exchange.step(reply)? {
-                Progress::Exchange(request) => {
+            State::ExpectTgsReply(mut exchange) => match exchange.step(reply) {
+                Ok(Progress::Exchange(request)) => {
                     Ok(Stage::Asks(State::ExpectTgsReply(exchange), request))
                 }
-                Progress::Done(outcome) => self.found(outcome),
+                Ok(Progress::Done(outcome)) => self.found(outcome),
+                Err(error) => {
+                    let config = &self.environment.config;
+                    let request = self.host.after(error.into(), config)?;
+                    Ok(Stage::Asks(State::ExpectHostName, request))
+                }
             },
             State::Over => Err(ContextError::NoExchange.into()),
         }

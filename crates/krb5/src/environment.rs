@@ -1,6 +1,7 @@
 //! What the exchanges are handed: the time, randomness, the configuration.
 
 use core::fmt;
+use std::net::IpAddr;
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
@@ -20,6 +21,9 @@ pub struct Environment {
     pub random: Arc<dyn RandomSource>,
     /// The configuration (krb5.conf).
     pub config: Arc<Config>,
+    /// The addresses of this host, which tickets are bound to where `noaddresses` is false
+    /// ([`crate::AsRequest::configured`]). None unless somebody gives them.
+    pub addresses: Arc<[IpAddr]>,
     last_authenticator: Arc<AtomicI64>,
 }
 
@@ -39,6 +43,7 @@ impl Environment {
             clock,
             random,
             config,
+            addresses: Arc::default(),
             last_authenticator: Arc::new(AtomicI64::new(i64::MIN)),
         }
     }

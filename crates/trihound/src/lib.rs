@@ -133,12 +133,13 @@ pub use trihound_sspi as sspi;
 pub fn init_security_interface() -> Result<SecurityFunctionTable, sspi::Error> {
     let config = Arc::new(configuration()?);
     let store = environment::UserStore::from_environment(&config).map_err(cannot_install)?;
-    security_function_table(&kerberos(
-        config,
-        Arc::new(store),
-        Arc::new(SystemClock),
-        Arc::new(OsRandom),
-    ))
+    let mut environment = Environment::new(Arc::new(SystemClock), Arc::new(OsRandom), config);
+    if !environment.config.noaddresses {
+        let addresses = environment::local_addresses().map_err(cannot_install)?;
+        environment.addresses = addresses.into();
+    }
+    let package = Kerberos::new(KerberosConfig::new(environment, Arc::new(store)));
+    security_function_table(&RegisteredPackage::new(package))
 }
 
 /// The way to the KDCs of this machine's krb5.conf.

@@ -23,6 +23,7 @@ mod request;
 mod verify_initial;
 
 use core::time::Duration;
+use std::net::IpAddr;
 
 use trihound_asn1::{HostAddress, KrbError, Message, error_code};
 use trihound_crypto::EnctypePolicy;
@@ -115,6 +116,50 @@ impl AsRequest {
             addresses: Vec::new(),
             enctypes: None,
         }
+    }
+}
+
+impl AsRequest {
+    /// A ticket-granting ticket for `client` with the lifetimes and properties that the configuration
+    /// has for its realm ([`crate::Config::login_defaults`]); where it says `noaddresses = false`, bound
+    /// to the addresses of the environment and `extra_addresses`.
+    #[must_use]
+    pub fn configured(client: Principal, secret: ClientSecret, environment: &Environment) -> Self {
+        let config = &environment.config;
+        let realm = core::str::from_utf8(client.realm.as_bytes()).unwrap_or_default();
+        let login = config.login_defaults(realm);
+        let own = environment.addresses.iter();
+        let addresses = own.chain(&config.extra_addresses).copied();
+        Self {
+            options: AsOptions {
+                forwardable: login.forwardable,
+                proxiable: login.proxiable,
+                canonicalize: login.canonicalize,
+                ..AsOptions::default()
+            },
+            lifetime: Some(login.ticket_lifetime),
+            renew_lifetime: Some(login.renew_lifetime).filter(|length| !length.is_zero()),
+            addresses: if login.noaddresses {
+                Vec::new()
+            } else {
+                addresses.map(host_address).collect()
+            },
+            ..Self::new(client, secret)
+        }
+    }
+}
+
+/// RFC 4120 7.5.3: types 2 and 24, in network byte order; an IPv4 address in IPv6 clothes is IPv4.
+fn host_address(address: IpAddr) -> HostAddress {
+    match address.to_canonical() {
+        IpAddr::V4(address) => HostAddress {
+            addr_type: 2,
+            address: address.octets().to_vec().into(),
+        },
+        IpAddr::V6(address) => HostAddress {
+            addr_type: 24,
+            address: address.octets().to_vec().into(),
+        },
     }
 }
 

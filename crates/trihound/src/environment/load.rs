@@ -1,3 +1,5 @@
+use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 
 use thiserror::Error;
@@ -66,6 +68,23 @@ pub fn load_config_from(path: &Path) -> Result<Config, ConfigurationError> {
     let profile = load_profile(&name)?
         .map_err(|reason| ConfigurationError::Unreadable { path: name, reason })?;
     typed(&profile)
+}
+
+/// The addresses of this host, for tickets that are bound to them (`noaddresses = false`): those of
+/// all interfaces but loopback and link-local ones.
+///
+/// # Errors
+///
+/// Whatever the system says when it is asked for its interfaces.
+pub fn local_addresses() -> io::Result<Vec<IpAddr>> {
+    let mut addresses = Vec::new();
+    for interface in if_addrs::get_if_addrs()? {
+        let address = interface.ip();
+        if !interface.is_loopback() && !interface.is_link_local() && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
 }
 
 /// Where krb5.conf is looked for when KRB5_CONFIG says nothing, as MIT does.
@@ -151,6 +170,16 @@ fn typed(profile: &Profile) -> Result<Config, ConfigurationError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_this_host_are_ones_that_others_can_reach() {
+        for address in local_addresses().unwrap() {
+            assert!(
+                !address.is_loopback() && !address.is_unspecified(),
+                "{address}"
+            );
+        }
+    }
 
     #[test]
     fn a_list_whose_files_are_all_missing_is_an_error_only_when_it_was_asked_for() {

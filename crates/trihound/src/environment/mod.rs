@@ -20,7 +20,7 @@ use ccache::{Cache, FileCache};
 
 pub use files::FileProfileSource;
 pub use keytab::NamedKeytab;
-pub use load::{ConfigurationError, load_config, load_config_from};
+pub use load::{ConfigurationError, load_config, load_config_from, local_addresses};
 pub use names::{
     CacheName, DirName, KeytabName, NameError, default_client_keytab_path, default_keytab_path,
     keytab_path, user_name,
