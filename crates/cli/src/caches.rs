@@ -1,7 +1,5 @@
-use std::path::PathBuf;
-
 use trihound::environment::ccache::{self, Cache, Collection};
-use trihound::environment::{self, CacheName};
+use trihound::environment::{CacheName, KeytabName, NamedKeytab};
 use trihound_krb5::{Config, CredentialCache, Principal};
 
 use crate::outcome::Failure;
@@ -52,9 +50,16 @@ pub(crate) fn of_principal(
 }
 
 /// The keytab that `-t` names, else what the environment names.
-pub(crate) fn keytab_path(option: Option<&str>, config: &Config) -> Result<PathBuf, Failure> {
-    Ok(match option {
-        Some(name) => environment::keytab_path(name)?,
-        None => environment::default_keytab_path(config)?,
-    })
+pub(crate) fn keytab(option: Option<&str>, config: &Config) -> Result<NamedKeytab, Failure> {
+    Ok(NamedKeytab::open(match option {
+        Some(name) => KeytabName::parse(name)?,
+        None => KeytabName::from_environment(config)?,
+    }))
+}
+
+/// The client keytab that the environment names.
+pub(crate) fn client_keytab(config: &Config) -> Result<NamedKeytab, Failure> {
+    Ok(NamedKeytab::open(KeytabName::client_from_environment(
+        config,
+    )?))
 }

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use trihound::environment::ccache::Cache;
-use trihound::environment::{keytab_path, load_config, read_keytab};
+use trihound::environment::load_config;
 use trihound_asn1::{EncTicketPart, Message, Raw, Ticket, UInt32, name_type};
 use trihound_crypto::danger::only_with_weak;
 use trihound_crypto::{Enctype, KeyUsage};
@@ -75,7 +75,7 @@ fn kvno(arguments: &Arguments) -> Result<bool, Failure> {
     }
     let config = Arc::new(config);
     let keytab = match &arguments.keytab {
-        Some(name) => Some(read_keytab(&keytab_path(name)?)?),
+        Some(name) => Some(caches::keytab(Some(name), &config)?.read()?),
         None => None,
     };
     let cache = caches::open(
@@ -113,7 +113,7 @@ fn kvno(arguments: &Arguments) -> Result<bool, Failure> {
 struct Session<'a> {
     arguments: &'a Arguments,
     config: Arc<Config>,
-    keytab: Option<Keytab>,
+    keytab: Option<Arc<Keytab>>,
     cache: Box<dyn Cache>,
     /// What is in the cache, and what was got.
     content: CredentialCache,

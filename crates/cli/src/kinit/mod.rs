@@ -4,12 +4,11 @@ mod again;
 mod place;
 
 use std::io::{self, BufRead, IsTerminal};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use trihound::environment::{default_client_keytab_path, load_config, read_keytab};
+use trihound::environment::{NamedKeytab, load_config};
 use trihound_krb5::config::parse_duration;
 use trihound_krb5::{
     AsExchange, AsOptions, AsOutcome, AsRequest, ClientSecret, Config, CredentialCache, Principal,
@@ -17,7 +16,7 @@ use trihound_krb5::{
 use trihound_sansio::{Clock, SystemClock, Timestamp, drive};
 use trihound_secret::SecretString;
 
-use crate::caches::{self, keytab_path};
+use crate::caches;
 use crate::network::kdc_transport;
 use crate::outcome::{Failure, finish};
 use crate::phrases::{Doing, failed};
@@ -243,11 +242,11 @@ fn check_input_cache(
     }
 }
 
-fn keytab_file(arguments: &Arguments, config: &Config) -> Result<PathBuf, Failure> {
+fn keytab(arguments: &Arguments, config: &Config) -> Result<NamedKeytab, Failure> {
     if arguments.client_keytab {
-        return Ok(default_client_keytab_path(config)?);
+        return caches::client_keytab(config);
     }
-    keytab_path(arguments.keytab_file.as_deref(), config)
+    caches::keytab(arguments.keytab_file.as_deref(), config)
 }
 
 fn request(
@@ -260,20 +259,19 @@ fn request(
         .map(|start| later(start, SystemClock.now()))
         .transpose()?;
     let secret = secret(arguments, config, &client)?;
+    let realm = std::str::from_utf8(client.realm.as_bytes()).unwrap_or_default();
+    let defaults = config.login_defaults(realm);
     let service = match &arguments.service {
-        Some(name) => Some(Principal::parse(
-            name,
-            std::str::from_utf8(client.realm.as_bytes()).ok(),
-        )?),
+        Some(name) => Some(Principal::parse(name, Some(realm))?),
         None => None,
     };
     let mut request = AsRequest::new(client, secret);
     request.service = service;
     request.start_time = start_time;
     request.options = AsOptions {
-        forwardable: (config.forwardable || arguments.forwardable) && !arguments.not_forwardable,
-        proxiable: (config.proxiable || arguments.proxiable) && !arguments.not_proxiable,
-        canonicalize: config.canonicalize || arguments.canonicalize,
+        forwardable: (defaults.forwardable || arguments.forwardable) && !arguments.not_forwardable,
+        proxiable: (defaults.proxiable || arguments.proxiable) && !arguments.not_proxiable,
+        canonicalize: defaults.canonicalize || arguments.canonicalize,
         // As MIT's kinit: with a ticket that begins later more such may be got.
         allow_postdate: start_time.is_some(),
         request_pac: match (arguments.request_pac, arguments.no_request_pac) {
@@ -282,10 +280,10 @@ fn request(
             _ => None,
         },
     };
-    request.lifetime = Some(arguments.lifetime.unwrap_or(config.ticket_lifetime));
+    request.lifetime = Some(arguments.lifetime.unwrap_or(defaults.ticket_lifetime));
     request.renew_lifetime = arguments
         .renewable
-        .or(Some(config.renew_lifetime))
+        .or(Some(defaults.renew_lifetime))
         .filter(|length| !length.is_zero());
     Ok(request)
 }
@@ -311,14 +309,15 @@ fn secret(
             "Password for {client}: "
         ))?));
     }
-    let path = keytab_file(arguments, config)?;
-    arguments.say(&format!("Using keytab: FILE:{}", path.display()));
-    let keys = read_keytab(&path)?.client_keys(client, &config.permitted_enctypes);
+    let keytab = keytab(arguments, config)?;
+    let name = keytab.name();
+    arguments.say(&format!("Using keytab: {name}"));
+    let keys = keytab
+        .read()?
+        .client_keys(client, &config.permitted_enctypes);
     if keys.is_empty() {
         return Err(Failure::new(format!(
-            "FILE:{} has no usable key of {client}; list it with `trihound klist -k -e {}`",
-            path.display(),
-            path.display()
+            "{name} has no usable key of {client}; list it with `trihound klist -k -e {name}`"
         )));
     }
     Ok(ClientSecret::Keys(keys))

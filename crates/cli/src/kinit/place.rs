@@ -1,7 +1,7 @@
-use trihound::environment::{CacheName, ccache, read_keytab, user_name};
+use trihound::environment::{CacheName, ccache, user_name};
 use trihound_krb5::{Config, CredentialCache, Principal};
 
-use super::{Arguments, keytab_file};
+use super::{Arguments, keytab};
 use crate::caches;
 use crate::outcome::Failure;
 
@@ -125,13 +125,13 @@ fn client(
         return parse(arguments, config, name);
     }
     if arguments.uses_keytab() {
-        let path = keytab_file(arguments, config)?;
-        let keytab = read_keytab(&path)?;
+        let keytab = keytab(arguments, config)?;
         return keytab
+            .read()?
             .entries()
             .first()
             .map(|entry| entry.principal.clone())
-            .ok_or_else(|| Failure::new(format!("FILE:{} has no key", path.display())));
+            .ok_or_else(|| Failure::new(format!("{} has no key", keytab.name())));
     }
     if let Some(principal) = caches::open(default, config)?.principal()? {
         return Ok(principal);

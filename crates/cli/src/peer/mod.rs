@@ -11,17 +11,17 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use trihound::environment::{self, FileStore};
+use trihound::environment::{self, UserStore};
 use trihound::sspi::{
     AcceptorRequirements, AcquireRequest, ChannelBindings, CredentialUse, Identity,
     InitiatorRequirements, OwnedCredHandle, SecurityFunctionTable,
 };
 use trihound::{Acceptor, Initiator, SecurityContext};
 use trihound_crypto::OsRandom;
-use trihound_kdc_transport::KdcTransport;
 use trihound_krb5::Config;
 use trihound_sansio::SystemClock;
 
+use crate::network::kdc_transport;
 use crate::outcome::Failure;
 use flags::Flags;
 pub(crate) use wire::Wire;
@@ -115,7 +115,7 @@ impl Side {
         principal: Option<&str>,
     ) -> Result<Self, Failure> {
         let config = Arc::new(environment::load_config()?);
-        let store = FileStore::from_environment(&config)?;
+        let store = UserStore::from_environment(&config)?;
         let package = trihound::kerberos(
             Arc::clone(&config),
             Arc::new(store),
@@ -159,7 +159,7 @@ fn initiate(arguments: &Arguments, flags: &Flags) -> Result<(), Failure> {
     let mut wire = Wire::new(stream)?;
     let user = flags.user.as_deref().filter(|_| flags.password.is_none());
     let side = Side::new(arguments, flags, CredentialUse::OUTBOUND, user)?;
-    let mut transport = KdcTransport::new(Arc::clone(&side.config));
+    let mut transport = kdc_transport(Arc::clone(&side.config));
     let mut initiator = Initiator::new(
         &side.table,
         side.credential.handle(),
