@@ -7,9 +7,17 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod caches;
 mod contexts;
 mod cross_realm;
+mod dead_kdcs;
+mod desk;
 mod embedded;
+#[cfg(target_os = "linux")]
+mod kcm;
+#[cfg(target_os = "linux")]
+mod keyring;
+mod kkdcp;
 mod logins;
 mod matrix;
 mod tools;
