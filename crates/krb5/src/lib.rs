@@ -20,6 +20,7 @@ mod refusal;
 pub mod replay;
 pub mod store;
 mod tgs_exchange;
+mod trace;
 
 pub use as_exchange::{
     AsExchange, AsOptions, AsOutcome, AsRequest, ClientSecret, EtypeInfoExchange, StringToKeyInfo,

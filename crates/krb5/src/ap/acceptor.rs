@@ -19,7 +19,7 @@ use crate::as_exchange::time;
 use crate::refusal::{KRB_ERROR_TAG, microseconds, moment, peer_refused, whole};
 use crate::{
     Environment, Error, InvalidMessage, Keytab, NotReplayed, PeerMisbehaved, Policy, Principal,
-    ReplayCache, ReplayEntry, replay,
+    ReplayCache, ReplayEntry, replay, trace,
 };
 
 /// First byte of an AP-REQ: `[APPLICATION 14]`, constructed.
@@ -184,6 +184,7 @@ pub fn accept_ap_req(
         environment.config.clock_skew,
     );
     let not_replayed = replay::check(request.replay_cache, &entry, now)?;
+    trace::accepted(&client, &server, whole(ticket.endtime));
     Ok(AcceptedApReq {
         client,
         server,

@@ -15,7 +15,7 @@ use crate::as_exchange::time;
 use crate::refusal::{KRB_ERROR_TAG, microseconds, moment, peer_refused};
 use crate::{
     CredentialFailure, Credentials, Environment, Error, InvalidMessage, PeerMisbehaved, Policy,
-    Principal,
+    Principal, trace,
 };
 
 /// First byte of an AP-REP: `[APPLICATION 15]`, constructed.
@@ -163,6 +163,7 @@ pub fn build_ap_req(
         authenticator,
     )
     .to_der()?;
+    trace::ap_request(credentials, subkey.enctype(), sequence, mutual);
     let subkey = Arc::new(subkey);
     let next = if mutual {
         AfterApReq::ExpectApReply(Box::new(ExpectApReply {
@@ -335,6 +336,8 @@ impl ExpectApReply {
             }
         };
         let acceptor_sequence = part.seq_number.map_or(0, UInt32::get);
+        let subkey = acceptor_subkey.as_ref().map(|key| key.enctype());
+        trace::ap_reply(&self.service, subkey, acceptor_sequence);
         let third_leg = if self.dce_style {
             Some(self.third_leg(acceptor_sequence)?)
         } else {

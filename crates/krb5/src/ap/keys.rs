@@ -5,7 +5,7 @@ use trihound_crypto::{Enctype, EnctypePolicy, KeyUsage};
 use trihound_secret::SecretBytes;
 
 use super::acceptor::AcceptRequest;
-use crate::{CredentialFailure, Error, KeytabEntry, PeerMisbehaved, Policy, Principal};
+use crate::{CredentialFailure, Error, KeytabEntry, PeerMisbehaved, Policy, Principal, trace};
 
 /// Keytab entries that an error text lists.
 const LISTED_ENTRIES: usize = 8;
@@ -32,6 +32,7 @@ pub(super) fn open_ticket(
             what: "the ticket",
             enctype,
         })?;
+    trace::ticket_to_open(&named, enctype, kvno);
     let wanted = request.principal.unwrap_or(&named);
     let others = (request.principal.is_none() && request.policy.try_other_keys)
         .then(|| request.keytab.others(wanted, kvno, enctype))
@@ -43,6 +44,7 @@ pub(super) fn open_ticket(
     for entry in own.into_iter().chain(others) {
         tried = tried.saturating_add(1);
         if let Some(plain) = decrypt(ticket, entry, policy) {
+            trace::ticket_opened(&entry.principal, enctype, entry.kvno, tried);
             return Ok((
                 EncTicketPart::from_der(plain.expose())?,
                 entry.principal.clone(),

@@ -9,7 +9,7 @@ use trihound_crypto::{Enctype, Key};
 
 use super::request::{Login, list};
 use super::{ClientSecret, StringToKeyInfo};
-use crate::{CredentialFailure, Error, KdcMisbehaved};
+use crate::{CredentialFailure, Error, KdcMisbehaved, trace};
 
 /// The client's key for one enctype.
 pub(super) struct ClientKey {
@@ -211,6 +211,8 @@ impl Login {
     }
 
     fn make_key(&self, info: KeyInfo, kvno: Option<u32>) -> Result<ClientKey, Error> {
+        let (salt, params) = (info.salt.as_deref(), &info.s2kparams);
+        trace::key_info(info.enctype, salt, params.is_some());
         match &self.secret {
             ClientSecret::Password(password) => {
                 let default_salt;

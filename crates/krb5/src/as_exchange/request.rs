@@ -17,6 +17,7 @@ use super::{
 use crate::refusal::microseconds;
 use crate::{
     ApiMisuse, CredentialFailure, Environment, Error, InvalidMessage, KdcMisbehaved, Principal,
+    trace,
 };
 
 /// How long a ticket is asked to live when nobody says: longer than any KDC grants, since Windows
@@ -204,6 +205,8 @@ impl Login {
             enc_authorization_data: None,
             additional_tickets: None,
         };
+        let enctype = preauth_key.as_ref().map(|key| key.key.enctype());
+        trace::as_request(&self.client, enctype);
         let request = AsReq::new(Some(self.padata(preauth_key.as_ref())?), Raw::new(&body)?);
         let sent = Sent {
             der: request.to_der()?,

@@ -30,7 +30,7 @@ use crate::kdc_reply::KdcReplyVerified;
 use crate::refusal::{KRB_ERROR_TAG, MadeWith, kdc_refused};
 use crate::{
     ApiMisuse, CredentialFailure, Credentials, Environment, Error, InvalidMessage, KdcMisbehaved,
-    Policy, Principal,
+    Policy, Principal, trace,
 };
 
 use message::Sent;
@@ -244,6 +244,7 @@ impl Exchange for TgsExchange {
 
 fn ask(walk: Walk) -> Result<ExpectTgsReply, Error> {
     let sent = Sent::new(&walk)?;
+    trace::tgs_request(&sent.asked, &walk.tgt);
     Ok(ExpectTgsReply {
         walk,
         sent,
@@ -266,6 +267,7 @@ impl ExpectTgsReply {
         match bytes.first() {
             Some(&TGS_REP_TAG) => {
                 let (credentials, verified) = message::accept(&self.walk, &self.sent, bytes)?;
+                trace::granted(&credentials, None);
                 match self.walk.arrive(credentials, &self.sent.asked)? {
                     Arrived::There { credentials, tgts } => {
                         Ok(Handled::Done(Box::new(TgsOutcome {
@@ -291,12 +293,14 @@ impl ExpectTgsReply {
     }
 
     fn handle_error(mut self, error: &KrbError) -> Result<Self, Error> {
+        trace::kdc_error(&self.sent.asked.realm, error);
         match error.error_code {
             error_code::KRB_ERR_RESPONSE_TOO_BIG => {
                 // RFC 4120 7.2.1: the client repeats the request over TCP; there the answer fits.
                 if self.hint == TransportHint::StreamOnly {
                     return Err(KdcMisbehaved::TooBigForStream.into());
                 }
+                trace::too_big(&self.sent.asked.realm);
                 self.hint = TransportHint::StreamOnly;
                 Ok(self)
             }
