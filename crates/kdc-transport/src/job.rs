@@ -54,6 +54,8 @@ pub(crate) struct Job {
     pub(crate) limits: Limits,
     parts: Parts,
     cancel: Option<Cancel>,
+    /// Who listens to the caller's events; a work on another thread tells the same one.
+    dispatch: tracing::Dispatch,
     /// Set once nobody waits for an outcome any more.
     stop: AtomicBool,
 }
@@ -69,6 +71,7 @@ impl Job {
             limits: parts.limits,
             parts: parts.clone(),
             cancel,
+            dispatch: tracing::dispatcher::get_default(Clone::clone),
             stop: AtomicBool::new(false),
         }
     }
@@ -104,7 +107,9 @@ impl Job {
     pub(crate) fn call(&self, work: &Work, span: Span) -> Outcome {
         // The resolver and the HTTPS function are the caller's: if one panics, the round trip is to
         // end with a failure, and not to wait for a thread that is no more.
-        catch_unwind(AssertUnwindSafe(|| self.call_unguarded(work, span)))
+        let call = || self.call_unguarded(work, span);
+        let told = || tracing::dispatcher::with_default(&self.dispatch, call);
+        catch_unwind(AssertUnwindSafe(told))
             .unwrap_or(Outcome::Failed(AttemptError::Panicked))
     }
 

@@ -6,6 +6,7 @@
     clippy::cast_possible_truncation
 )] // in a test, a panic is the report
 
+mod events;
 mod memory;
 mod misbehaving;
 // The same tests again, over tokio.
