@@ -210,6 +210,7 @@ const fn policy(fault: &Policy) -> Status {
         Policy::EnctypeNotPermitted { .. } => Status::SEC_E_ALGORITHM_MISMATCH,
         Policy::UserToUserNotOffered => Status::SEC_E_NO_TGT_REPLY,
         Policy::MarshalledTarget { .. } => Status::SEC_E_TARGET_UNKNOWN,
+        Policy::EncryptedTimestampDisabled { .. } => Status::SEC_E_UNSUPPORTED_PREAUTH,
         // Transited, AuthorizationDataUnknown, AddressNotListed
         _ => Status::SEC_E_LOGON_DENIED,
     }

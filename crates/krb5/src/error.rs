@@ -185,6 +185,16 @@ pub enum Policy {
         /// The name.
         name: String,
     },
+    /// The configuration keeps the client from proving itself by an encrypted timestamp, and there
+    /// is no other way here (krb5.conf(5)).
+    #[error(
+        "the KDC of {realm} wants pre-authentication and [realms] {realm} disable_encrypted_timestamp \
+         = true forbids the only kind that is there; remove that line"
+    )]
+    EncryptedTimestampDisabled {
+        /// The realm.
+        realm: String,
+    },
 }
 
 /// No key, password or ticket fits what is to be done.
@@ -332,9 +342,9 @@ impl Policy {
             | Self::TransitedNotPermitted { .. }
             | Self::TransitedUnreadable { .. } => error_code::KRB_AP_PATH_NOT_ACCEPTED,
             Self::AddressNotListed => error_code::KRB_AP_ERR_BADADDR,
-            Self::AuthorizationDataUnknown { .. } | Self::MarshalledTarget { .. } => {
-                error_code::KRB_ERR_GENERIC
-            }
+            Self::AuthorizationDataUnknown { .. }
+            | Self::MarshalledTarget { .. }
+            | Self::EncryptedTimestampDisabled { .. } => error_code::KRB_ERR_GENERIC,
         }
     }
 }

@@ -33,7 +33,8 @@ use trihound_secret::SecretString;
 use crate::kdc_reply::KdcReplyVerified;
 use crate::refusal::{KRB_ERROR_TAG, MadeWith, kdc_refused, moment};
 use crate::{
-    ApiMisuse, Credentials, Environment, Error, InvalidMessage, KdcMisbehaved, KeytabKey, Principal,
+    ApiMisuse, Credentials, Environment, Error, InvalidMessage, KdcMisbehaved, KeytabKey, Policy,
+    Principal, trace,
 };
 
 pub use etype_info::{EtypeInfoExchange, StringToKeyInfo};
@@ -229,6 +230,7 @@ impl AsExchange {
     /// [`ApiMisuse::EmptyName`], [`ApiMisuse::NoKeys`], or no key of a permitted type.
     pub fn begin(request: AsRequest, environment: &Environment) -> Result<Self, Error> {
         let login = Login::new(request, environment)?;
+        trace::initial_credentials(&login.client, &login.service());
         Ok(Self {
             state: State::Begin(Box::new(login)),
         })
@@ -295,6 +297,7 @@ impl ExpectAsReply {
     }
 
     fn handle_error(mut self, error: &KrbError) -> Result<Self, Error> {
+        trace::kdc_error(&self.login.client.realm, error);
         match error.error_code {
             error_code::KDC_ERR_PREAUTH_REQUIRED => self.preauthenticate(error),
             error_code::KRB_AP_ERR_SKEW if self.may_correct_clock() => {
@@ -302,6 +305,7 @@ impl ExpectAsReply {
                 let server = moment(error.stime, error.susec);
                 self.login.preauth_offset = server.difference(self.login.environment.now(0));
                 self.login.clock_corrected = true;
+                trace::clock_correction(&self.login.client.realm, self.login.preauth_offset);
                 self.login.count_round()?;
                 let key = self.sent.preauth_key.take();
                 self.login.send(key)
@@ -311,11 +315,13 @@ impl ExpectAsReply {
                 if self.login.hint.is_stream_only() {
                     return Err(KdcMisbehaved::TooBigForStream.into());
                 }
+                trace::too_big(&self.login.client.realm);
                 self.login.hint = self.login.hint.over_a_stream();
                 Ok(self)
             }
             error_code::KDC_ERR_WRONG_REALM if self.login.canonicalize() => {
                 self.login.change_realm(error)?;
+                trace::wrong_realm(&self.login.client.realm);
                 self.login.send(None)
             }
             // RFC 6113 5.2: the cookie is too old; the client starts anew.
@@ -326,6 +332,7 @@ impl ExpectAsReply {
             }
             code if is_known_better_by_a_primary(code) && self.login.refused.is_none() => {
                 let refused = self.refused(error);
+                trace::primary(&self.login.client.realm);
                 self.login.turn_to_primary(refused);
                 self.login.send(None)
             }
@@ -348,6 +355,12 @@ impl ExpectAsReply {
             return Err(InvalidMessage::MethodDataMissing.into());
         };
         let hints = Hints::from_method_data(data)?;
+        let realm = self.login.client.realm.to_string();
+        let config = self.login.environment.config.realms.get(&realm);
+        // krb5.conf(5): whoever answers for the KDC could try passwords against the timestamp.
+        if config.is_some_and(|realm| realm.disable_encrypted_timestamp) {
+            return Err(Policy::EncryptedTimestampDisabled { realm }.into());
+        }
         let key = self.login.key_for_timestamp(&hints)?;
         self.login.cookie = hints.cookie;
         self.login.send(Some(key))

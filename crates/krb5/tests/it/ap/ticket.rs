@@ -216,6 +216,48 @@ fn row_12_the_path_of_a_foreign_client_is_checked() {
     ));
 }
 
+/// Conformance rows 12 and 91: without the KDC's check, the realms that `[capaths]` has between the
+/// two may lie on the way, and no others.
+#[test]
+fn row_91_a_path_is_held_against_the_configured_one() {
+    let none = TicketFlags::empty();
+    let accept = |transited: &str, policy: TransitedPolicy, between: &[&str]| {
+        let mut pair = foreign(transited, none);
+        pair.policy.transited = policy;
+        let mut config = Config::clone(&pair.world.environment.config);
+        config.set_capath("A.EXAMPLE", REALM, between.iter().copied());
+        pair.world.environment.config = Arc::new(config);
+        accept_foreign(&pair)
+    };
+    for policy in [
+        TransitedPolicy::RequireCheckedFlag,
+        TransitedPolicy::CheckedFlagOrHierarchy,
+    ] {
+        let accept = |transited, between: &[&str]| accept(transited, policy.clone(), between);
+        accept("MID.EXAMPLE", &["MID.EXAMPLE", "OTHER.EXAMPLE"]).unwrap();
+        accept(
+            "OTHER.EXAMPLE,MID.EXAMPLE",
+            &["MID.EXAMPLE", "OTHER.EXAMPLE"],
+        )
+        .unwrap();
+        accept("", &[]).unwrap();
+        for (transited, between) in [
+            ("MID.EXAMPLE,EVIL", &["MID.EXAMPLE"][..]),
+            ("mid.example", &["MID.EXAMPLE"]),
+            // The two realms share a key, so nobody lies between, not even on the hierarchy.
+            ("EXAMPLE", &[]),
+        ] {
+            assert!(
+                matches!(
+                    policy_fault(accept(transited, between)),
+                    Policy::TransitedNotPermitted { .. }
+                ),
+                "{transited}"
+            );
+        }
+    }
+}
+
 /// Conformance row 12: the encoding of RFC 4120 3.3.3.2, with its own examples.
 #[test]
 fn row_12_domain_x500_compress_is_decoded() {

@@ -6,6 +6,8 @@ mod preauth;
 mod primary;
 mod reply;
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use trihound_asn1::{
@@ -15,7 +17,7 @@ use trihound_asn1::{
 use trihound_crypto::{Enctype, EnctypePolicy, KeyUsage};
 use trihound_krb5::{
     ApiMisuse, AsExchange, AsOutcome, AsRequest, ClientSecret, Config, CredentialFailure, Error,
-    InvalidMessage, KdcMisbehaved, KeytabKey, Principal,
+    InvalidMessage, KdcMisbehaved, KeytabKey, Policy, Principal, Profile,
 };
 use trihound_sansio::{
     Exchange, ExchangeRequest, Progress, Reply, Timestamp, TransportFailure, TransportHint,
@@ -314,4 +316,84 @@ fn the_request_says_what_was_asked_for() {
     assert_eq!(body.addresses, None);
     let padata = AsReq::from_der(&sent.message).unwrap().0.padata.unwrap();
     assert!(find(&padata, pa_type::PA_PAC_REQUEST).is_some());
+}
+
+/// What krb5.conf says for logins of the client's realm, and no other, is asked for.
+#[test]
+fn a_configured_login_asks_for_what_the_configuration_has_for_its_realm() {
+    let text = format!(
+        "[libdefaults]
+        ticket_lifetime = 1h
+        renew_lifetime = 2h
+        proxiable = true
+        canonicalize = true
+        noaddresses = false
+        extra_addresses = 2001:db8::1
+        {REALM} = {{
+            ticket_lifetime = 30m
+            forwardable = true
+            proxiable = false
+        }}
+        OTHER = {{
+            noaddresses = true
+        }}"
+    );
+    let profile = Profile::parse(&text, &trihound_krb5::NoIncludes, "f").unwrap();
+    let mut world = World::with(Config::from_profile(&profile).unwrap());
+    world.environment.addresses = Arc::from([
+        IpAddr::from([10, 0, 0, 1]),
+        "::ffff:10.0.0.2".parse().unwrap(),
+    ]);
+    let request = |client: Principal| {
+        let secret = ClientSecret::Password(SecretString::from("x"));
+        let request = AsRequest::configured(client, secret, &world.environment);
+        let mut exchange = AsExchange::begin(request, &world.environment).unwrap();
+        let Progress::Exchange(sent) = exchange.step(None).unwrap() else {
+            panic!()
+        };
+        body(&sent)
+    };
+    let own = request(alice());
+    assert_eq!(
+        own.kdc_options,
+        KdcOptions::FORWARDABLE | KdcOptions::RENEWABLE | KdcOptions::CANONICALIZE
+    );
+    assert_eq!(own.till, KerberosTime::from_seconds(NOW + 1800));
+    assert_eq!(own.rtime, Some(KerberosTime::from_seconds(NOW + 7200)));
+    let addresses: Vec<_> = own
+        .addresses
+        .unwrap()
+        .into_iter()
+        .map(|address| (address.addr_type, address.address.to_vec()))
+        .collect();
+    let v6 = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    assert_eq!(
+        addresses,
+        [
+            (2, vec![10, 0, 0, 1]),
+            (2, vec![10, 0, 0, 2]),
+            (24, v6.to_vec())
+        ]
+    );
+    let other = request(Principal::parse("bob@OTHER", None).unwrap());
+    assert_eq!(
+        other.kdc_options,
+        KdcOptions::PROXIABLE | KdcOptions::RENEWABLE | KdcOptions::CANONICALIZE
+    );
+    assert_eq!(other.till, KerberosTime::from_seconds(NOW + 3600));
+    assert_eq!(other.addresses, None);
+}
+
+#[test]
+fn a_disabled_encrypted_timestamp_is_not_sent() {
+    let text = format!("[realms]\n{REALM} = {{\ndisable_encrypted_timestamp = true\n}}");
+    let profile = Profile::parse(&text, &trihound_krb5::NoIncludes, "f").unwrap();
+    let world = World::with(Config::from_profile(&profile).unwrap());
+    let kdc = Kdc::new(&world);
+    let (result, requests) = preauthenticated(&world, &kdc, password_login(), |_, _| None);
+    let Err(Error::Policy(Policy::EncryptedTimestampDisabled { realm })) = result else {
+        panic!("{:?}", result.map(|_| ()));
+    };
+    assert_eq!(realm, REALM);
+    assert_eq!(requests.len(), 1);
 }

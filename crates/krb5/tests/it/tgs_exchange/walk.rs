@@ -157,3 +157,145 @@ fn row_91_a_known_realm_is_reached_straight_or_over_the_hierarchy() {
     );
     assert_eq!(requests.len(), 1);
 }
+
+/// The realms that were asked for, and in which realm.
+fn steps(requests: &[ExchangeRequest]) -> Vec<String> {
+    let asked = |request: &ExchangeRequest| {
+        let name = request_body(request).sname.unwrap();
+        let parts = name.name_string.iter().map(ToString::to_string);
+        format!("{}@{}", parts.collect::<Vec<_>>().join("/"), request.realm)
+    };
+    requests.iter().map(asked).collect()
+}
+
+/// A KDC that knows no shortcut: from each realm only to those that it has a key with.
+fn along<'a>(
+    trusts: &'a [(&'a str, &'a str)],
+) -> impl Fn(&str, &Principal) -> Option<Principal> + 'a {
+    |realm, asked| {
+        let Some(wanted) = asked.krbtgt_target() else {
+            return Some(asked.clone());
+        };
+        let wanted = wanted.to_string();
+        trusts
+            .contains(&(realm, wanted.as_str()))
+            .then(|| asked.clone())
+    }
+}
+
+/// Conformance row 91: the way that `[capaths]` has is gone, its far end first.
+#[test]
+fn row_91_the_configured_path_is_walked() {
+    let target = || Principal::service("HTTP", "web", "FAR");
+    let go = |change: &dyn Fn(&mut Config), trusts: &[(&str, &str)]| {
+        let mut config = Config::default();
+        change(&mut config);
+        let world = World::with(config);
+        let request = TgsRequest::new(Kdc::new(&world).tgt(), target());
+        let (result, requests) = walk(&world, request, along(trusts));
+        (
+            result.map(|outcome| outcome.credentials.server),
+            steps(&requests),
+        )
+    };
+    // Unrelated names: without a path there is none.
+    let (result, asked) = go(&|_| {}, &[(REALM, "ONE"), ("ONE", "TWO"), ("TWO", "FAR")]);
+    assert!(result.is_err());
+    assert_eq!(asked, ["krbtgt/FAR@TEST.EXAMPLE"]);
+
+    let path = |config: &mut Config| config.set_capath(REALM, "FAR", ["ONE", "TWO"]);
+    let (result, asked) = go(&path, &[(REALM, "ONE"), ("ONE", "TWO"), ("TWO", "FAR")]);
+    assert_eq!(result.unwrap(), target());
+    assert_eq!(
+        asked,
+        [
+            "krbtgt/FAR@TEST.EXAMPLE",
+            "krbtgt/TWO@TEST.EXAMPLE",
+            "krbtgt/ONE@TEST.EXAMPLE",
+            "krbtgt/FAR@ONE",
+            "krbtgt/TWO@ONE",
+            "krbtgt/FAR@TWO",
+            "HTTP/web@FAR"
+        ]
+    );
+    // A shortcut is taken where a KDC has one.
+    let (result, asked) = go(&path, &[(REALM, "TWO"), ("TWO", "FAR")]);
+    assert_eq!(result.unwrap(), target());
+    assert_eq!(asked.len(), 4);
+}
+
+/// Conformance row 91: two realms that share a key, as `[capaths]` says by a dot, have none between.
+#[test]
+fn row_91_a_direct_path_excludes_the_hierarchy() {
+    let target = Principal::service("HTTP", "web", "B.Y.TEST.EXAMPLE");
+    let mut config = Config::default();
+    config.set_capath(REALM, "B.Y.TEST.EXAMPLE", [] as [&str; 0]);
+    let world = World::with(config);
+    let request = TgsRequest::new(Kdc::new(&world).tgt(), target);
+    let trusts = [
+        (REALM, "Y.TEST.EXAMPLE"),
+        ("Y.TEST.EXAMPLE", "B.Y.TEST.EXAMPLE"),
+    ];
+    let (result, requests) = walk(&world, request, along(&trusts));
+    assert!(result.is_err());
+    assert_eq!(steps(&requests), ["krbtgt/B.Y.TEST.EXAMPLE@TEST.EXAMPLE"]);
+}
+
+/// As MIT: where the KDC of the client's realm knows neither the service nor whom to refer to.
+#[test]
+fn a_hosts_domain_is_its_realm_at_last() {
+    let world = World::new();
+    let server = Principal::service("HTTP", "web.b.example", "");
+    let request = || TgsRequest::new(Kdc::new(&world).tgt(), server.clone());
+    let (result, requests) = walk(&world, request(), |realm, asked| {
+        let is_own_service = realm == REALM && asked.krbtgt_target().is_none();
+        (!is_own_service).then(|| asked.clone())
+    });
+    assert_eq!(
+        result.unwrap().credentials.server,
+        server.with_realm("B.EXAMPLE")
+    );
+    assert_eq!(
+        steps(&requests),
+        [
+            "HTTP/web.b.example@TEST.EXAMPLE",
+            "krbtgt/B.EXAMPLE@TEST.EXAMPLE",
+            "HTTP/web.b.example@B.EXAMPLE"
+        ]
+    );
+    // Where there is no such realm the first answer stands, and says what was looked at.
+    let (result, requests) = walk(&world, request(), |_, _| None);
+    let Err(Error::KdcRefused(refused)) = result else {
+        panic!()
+    };
+    assert_eq!(requests.len(), 3, "EXAMPLE too, which lies between");
+    assert!(
+        refused
+            .request
+            .starts_with("a ticket for HTTP/web.b.example@TEST.EXAMPLE"),
+        "{refused}"
+    );
+    assert!(
+        refused
+            .request
+            .contains("no entry of [domain_realm] is for web.b.example"),
+        "{refused}"
+    );
+    // In the domain's realm the service is unknown as well.
+    let (result, _) = walk(&world, request(), |_, asked| {
+        asked.krbtgt_target().is_some().then(|| asked.clone())
+    });
+    let Err(Error::KdcRefused(refused)) = result else {
+        panic!()
+    };
+    assert!(
+        refused.request.contains("HTTP/web.b.example@B.EXAMPLE")
+            && refused.request.contains("the realm is its domain"),
+        "{refused}"
+    );
+    // A realm that somebody named is not second-guessed.
+    let named = TgsRequest::new(Kdc::new(&world).tgt(), server.with_realm(REALM));
+    let (result, requests) = walk(&world, named, |_, _| None);
+    assert!(result.is_err());
+    assert_eq!(requests.len(), 1);
+}
