@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use trihound_asn1::{DecodeError, EncodeError, Realm, name_type};
-use trihound_crypto::{Enctype, Error as CryptoError};
+use trihound_crypto::{Enctype, Error as CryptoError, Status};
 use trihound_sansio::Timestamp;
 use trihound_secret::SecretBytes;
 
@@ -261,9 +261,10 @@ impl CredentialCache {
         self.version
     }
 
-    /// The ticket of `client` for `server` that lasts longest, if it is not expired at `now`.
-    /// Tickets that are encrypted in a session key are left out: they are no use to the service's
-    /// own key.
+    /// The ticket of `client` for `server` that lasts longest, if it is not expired at `now`. Of
+    /// several that last as long, one whose session key is of a recommended type, and of these the
+    /// oldest. Tickets that are encrypted in a session key are left out: they are no use to the
+    /// service's own key.
     #[must_use]
     pub fn find(
         &self,
@@ -279,7 +280,14 @@ impl CredentialCache {
                     && !credentials.is_skey
                     && credentials.is_valid_at(now)
             })
-            .max_by_key(|credentials| credentials.endtime)
+            // Of equals `max_by_key` takes the last, which is the oldest when seen from behind.
+            .rev()
+            .max_by_key(|credentials| {
+                let profile = credentials.session_key.enctype().profile();
+                let is_recommended =
+                    profile.is_some_and(|profile| profile.status == Status::Recommended);
+                (credentials.endtime, is_recommended)
+            })
     }
 
     /// The ticket-granting ticket of the default client for its own realm, if not expired.

@@ -179,8 +179,9 @@ fn log_in(arguments: &Arguments, config: &Arc<Config>) -> Result<(), Failure> {
     } else {
         Doing::PasswordLogin
     };
-    let request = request(arguments, config, client)?;
-    check_input_cache(arguments, config, &request)?;
+    let service = service(arguments, &client)?;
+    check_input_cache(arguments, config, &client, service.as_ref())?;
+    let request = request(arguments, config, client, service)?;
     let outcome = AsExchange::begin(request, &environment(config))
         .map_err(trihound_sansio::DriveError::Protocol)
         .and_then(|exchange| drive(exchange, kdc_transport(Arc::clone(config))))
@@ -215,21 +216,19 @@ fn content(outcome: AsOutcome) -> Result<CredentialCache, Failure> {
 fn check_input_cache(
     arguments: &Arguments,
     config: &Config,
-    request: &AsRequest,
+    client: &Principal,
+    service: Option<&Principal>,
 ) -> Result<(), Failure> {
     let Some(name) = &arguments.input_cache else {
         return Ok(());
     };
     let cache = caches::open(&caches::choose(Some(name), config)?, config)?;
     arguments.say(&format!("Using specified input cache: {}", cache.name()));
-    let service = request
-        .service
-        .clone()
-        .unwrap_or_else(|| Principal::krbtgt(&request.client.realm));
+    let krbtgt = Principal::krbtgt(&client.realm);
     let content = cache.read()?;
     let noted = content
         .as_ref()
-        .and_then(|content| content.config("pa_type", Some(&service)));
+        .and_then(|content| content.config("pa_type", service.or(Some(&krbtgt))));
     let ours = trihound_asn1::pa_type::PA_ENC_TIMESTAMP.to_string();
     match noted {
         Some(noted) if noted != ours.as_bytes() => Err(Failure::new(format!(
@@ -249,10 +248,17 @@ fn keytab(arguments: &Arguments, config: &Config) -> Result<NamedKeytab, Failure
     caches::keytab(arguments.keytab_file.as_deref(), config)
 }
 
+fn service(arguments: &Arguments, client: &Principal) -> Result<Option<Principal>, Failure> {
+    let realm = std::str::from_utf8(client.realm.as_bytes()).ok();
+    let parse = |name: &String| Principal::parse(name, realm);
+    Ok(arguments.service.as_ref().map(parse).transpose()?)
+}
+
 fn request(
     arguments: &Arguments,
     config: &Config,
     client: Principal,
+    service: Option<Principal>,
 ) -> Result<AsRequest, Failure> {
     let start_time = arguments
         .start
@@ -261,10 +267,6 @@ fn request(
     let secret = secret(arguments, config, &client)?;
     let realm = std::str::from_utf8(client.realm.as_bytes()).unwrap_or_default();
     let defaults = config.login_defaults(realm);
-    let service = match &arguments.service {
-        Some(name) => Some(Principal::parse(name, Some(realm))?),
-        None => None,
-    };
     let mut request = AsRequest::new(client, secret);
     request.service = service;
     request.start_time = start_time;

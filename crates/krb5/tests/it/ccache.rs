@@ -400,6 +400,36 @@ fn find_gives_the_ticket_that_lasts_longest_and_no_expired_one() {
     assert_eq!(cache.tgt(NOW).unwrap().server, name("krbtgt/R@R"));
 }
 
+/// Tickets of one login end together: one that was asked for with RC4 must not be used before AES.
+#[test]
+fn of_tickets_that_last_as_long_the_one_of_a_recommended_type_is_found() {
+    let mut cache = CredentialCache::new(name("alice@R"));
+    let (alice, web) = (name("alice@R"), name("HTTP/web@R"));
+    let with = |enctype: Enctype, endtime| {
+        let mut ticket = credentials("HTTP/web@R", NOW.seconds() + endtime);
+        ticket.session_key = KeyMaterial::new(enctype, vec![1; 16].into());
+        Arc::new(ticket)
+    };
+    for enctype in [
+        Enctype::RC4_HMAC,
+        Enctype::AES256_CTS_HMAC_SHA1_96,
+        Enctype::AES128_CTS_HMAC_SHA1_96,
+        Enctype(40),
+    ] {
+        cache.store(with(enctype, 50));
+    }
+    assert_eq!(cache.credentials.len(), 4, "each type is kept");
+    let found = cache.find(&alice, &web, NOW).unwrap();
+    assert_eq!(
+        found.session_key.enctype(),
+        Enctype::AES256_CTS_HMAC_SHA1_96
+    );
+    cache.store(with(Enctype::RC4_HMAC, 60));
+    assert_eq!(cache.credentials.len(), 4);
+    let found = cache.find(&alice, &web, NOW).unwrap();
+    assert_eq!(found.session_key.enctype(), Enctype::RC4_HMAC);
+}
+
 #[test]
 fn debug_shows_no_key() {
     let cache = CredentialCache::parse(&Builder::whole(4, false)).unwrap();

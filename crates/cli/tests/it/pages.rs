@@ -1,0 +1,88 @@
+//! Completions and manual pages, which come from the definitions of the command line itself.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::Scratch;
+
+/// The tools as `--help` lists them.
+fn tools(scratch: &Scratch) -> BTreeSet<String> {
+    let help = scratch.run(&["--help"]).said().to_owned();
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let (commands, _) = commands.split_once("\n\n").unwrap();
+    commands
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|tool| *tool != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_shell_completes_every_tool() {
+    let scratch = Scratch::new();
+    let tools = tools(&scratch);
+    for tool in [
+        "kinit", "klist", "kvno", "kdestroy", "kswitch", "ktutil", "man",
+    ] {
+        assert!(tools.contains(tool), "{tools:?}");
+    }
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = scratch.run(&["completions", shell]).said().to_owned();
+        for tool in &tools {
+            assert!(script.contains(tool.as_str()), "{shell}: {tool}");
+        }
+    }
+}
+
+#[test]
+fn every_tool_has_a_page_with_all_of_its_options() {
+    let scratch = Scratch::new();
+    let pages = scratch.path().join("man");
+    fs::create_dir(&pages).unwrap();
+    scratch.run(&["man", "man"]).said();
+    let read = |page: &str| {
+        let text = fs::read_to_string(pages.join(page)).unwrap();
+        // roff's escapes of hyphens and of font changes
+        text.replace("\\-", "-")
+            .replace("\\fB", "")
+            .replace("\\fR", "")
+    };
+    let overview = read("trihound.1");
+    assert!(overview.contains(".TH trihound 1"), "{overview}");
+    for tool in tools(&scratch) {
+        assert!(overview.contains(&format!("trihound-{tool}")), "{tool}");
+        let page = read(&format!("trihound-{tool}.1"));
+        assert!(page.contains(&format!(".TH trihound-{tool} 1")), "{page}");
+        let help = scratch.run(&[&tool, "--help"]).said().to_owned();
+        let options = help
+            .lines()
+            .filter_map(|line| line.trim_start().split([' ', ',']).next())
+            .filter(|word| word.starts_with('-'));
+        for option in options {
+            assert!(page.contains(option), "{tool} {option}: {page}");
+        }
+    }
+    let all = scratch.run(&["man", "-"]).said().to_owned();
+    assert_eq!(all, scratch.run(&["man"]).said());
+    assert!(all.contains(".TH trihound-kswitch 1"));
+    scratch
+        .run(&["man", "nowhere"])
+        .refused(1, "man: nowhere/trihound.1: ");
+}
+
+/// A reader that goes away ends the output, and no panic is printed.
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let scratch = Scratch::new();
+    let mut child = scratch
+        .program(&["man"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let done = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(done.stderr).unwrap();
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
