@@ -96,6 +96,12 @@ impl Framing {
         CHUNK.min(self.max_message)
     }
 
+    /// The frame that was sealed last.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn sealed(&self) -> &[u8] {
+        &self.frame
+    }
+
     /// The longest frame that may come.
     pub(crate) fn frame_limit(&self) -> usize {
         self.max_message.saturating_add(OVERHEAD)

@@ -1,8 +1,11 @@
 //! The facade's tests, in one program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod handshake;
 mod keytab;
 mod programs;
+mod services;
 mod store;
 mod support;

@@ -1,0 +1,34 @@
+use tokio::task::JoinHandle;
+
+use super::{Client, off_thread};
+
+/// Keeps the tickets of a [`Client`] fresh in a task, until it is dropped: see [`crate::Keeper`].
+#[must_use = "dropping the keeper stops it"]
+#[derive(Debug)]
+pub struct Keeper(JoinHandle<()>);
+
+impl Keeper {
+    pub(super) fn start(client: Client) -> Self {
+        Self(tokio::spawn(keep(client)))
+    }
+}
+
+async fn keep(client: Client) {
+    loop {
+        if let Err(error) = client.ensure(None).await {
+            tracing::warn!(%error, "There is no ticket-granting ticket; it is tried again");
+        }
+        let core = std::sync::Arc::clone(&client.core);
+        let Ok(rest) = off_thread(move || core.rest()).await else {
+            // The runtime is shutting down.
+            return;
+        };
+        tokio::time::sleep(rest).await;
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
