@@ -56,15 +56,13 @@ pub(crate) fn too_large() -> io::Error {
     )
 }
 
-/// A value that differs once the file may have changed, one that stands for its absence too; `None`
-/// while only reading tells: a file that was changed just now may change once more within the same
-/// tick of the file system's clock, and look as before.
+/// A value that differs once the file may have changed; `None` when there is no file, or while only
+/// reading tells: one that was changed just now may change once more within the same tick of the file
+/// system's clock, and look as before.
 pub(crate) fn version(path: &Path) -> io::Result<Option<CacheVersion>> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Some(CacheVersion::new([0; 5])));
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let modified = metadata.modified()?;

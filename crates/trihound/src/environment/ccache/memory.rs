@@ -62,9 +62,7 @@ impl Cache for MemoryCache {
     fn version(&self) -> Result<Option<CacheVersion>, StoreError> {
         let caches = caches();
         let changed = caches.by_name.get(&self.key).map(|held| held.changed);
-        // Numbers begin at 1, so that 0 is for "none".
-        let parts = [changed.unwrap_or_default(), 0, 0, 0, 0];
-        Ok(Some(CacheVersion::new(parts)))
+        Ok(changed.map(|changed| CacheVersion::new([changed, 0, 0, 0, 0])))
     }
 
     fn read(&self) -> Result<Option<CredentialCache>, StoreError> {

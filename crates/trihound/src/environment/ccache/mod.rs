@@ -54,7 +54,8 @@ pub trait Cache: Send + Sync + fmt::Debug {
     /// The cache's own name: for a name that stands for a collection, the one that it leads to.
     fn name(&self) -> &CacheName;
 
-    /// A value that differs once the content may have changed; `None` where only reading tells.
+    /// A value that differs once the content may have changed; `None` where only reading tells, as
+    /// when there is no cache.
     ///
     /// # Errors
     ///
