@@ -14,6 +14,8 @@ use trihound_krb5::{Config, ConfigEntry, CredentialCache, Credentials, Principal
 use super::{Cache, CacheName, CacheVersion, Collection, no_cache, unusable};
 
 mod session;
+#[cfg(all(test, unix))]
+mod tests;
 
 use session::{CallError, Session};
 
@@ -232,19 +234,6 @@ impl KcmCache {
         })?;
         Ok(removed.is_some())
     }
-
-    /// Removes what `tag` names; where the daemon cannot, writes `rest` in the place of all.
-    fn remove_or_rewrite(
-        &self,
-        session: &mut Session<'_>,
-        tag: Tag<'_>,
-        rest: &CredentialCache,
-    ) -> Result<(), CallError> {
-        if self.remove_in(session, tag)? {
-            return Ok(());
-        }
-        self.initialize_in(session, rest)
-    }
 }
 
 fn principal_of(session: &mut Session<'_>, name: &str) -> Result<Option<Principal>, CallError> {
@@ -311,7 +300,9 @@ impl Cache for KcmCache {
                     server,
                     kind: None,
                 };
-                self.remove_or_rewrite(session, tag, &cache)?;
+                if !self.remove_in(session, tag)? {
+                    self.initialize_in(session, &cache)?;
+                }
             }
             Ok(count)
         })
@@ -334,11 +325,9 @@ impl Cache for KcmCache {
             let entry = ConfigEntry::new(key, principal, data.unwrap_or_default().to_vec());
             let client = cache.principal.clone();
             let tag = Tag::of_config(&client, &entry);
-            if held.is_some() {
-                if !self.remove_in(session, tag)? {
-                    cache.set_config(key, principal, data);
-                    return self.initialize_in(session, &cache).map(Some);
-                }
+            if held.is_some() && !self.remove_in(session, tag)? {
+                cache.set_config(key, principal, data);
+                return self.initialize_in(session, &cache).map(Some);
             }
             if data.is_some() {
                 self.store_config_in(session, &client, &entry)?;

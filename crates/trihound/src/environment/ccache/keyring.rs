@@ -10,6 +10,8 @@ use super::{Cache, CacheName, Collection};
 mod cache;
 #[cfg(target_os = "linux")]
 mod kernel;
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
 
 /// Opens a cache; a collection's name leads to its primary cache at this time.
 #[cfg(target_os = "linux")]

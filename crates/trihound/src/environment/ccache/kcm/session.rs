@@ -8,7 +8,11 @@ use trihound_secret::SecretBytes;
 
 /// How long a daemon may take for all that one call of ours asks of it. What it does is looking
 /// things up in memory or a small database.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = if cfg!(test) {
+    Duration::from_secs(3)
+} else {
+    Duration::from_secs(10)
+};
 
 /// Why the daemon was not asked, or did not answer.
 #[derive(Debug, Error)]
@@ -25,8 +29,8 @@ pub(super) enum CallError {
     #[error("the KCM daemon hung up when it was asked to {operation}")]
     HungUp { operation: Operation },
     #[error(
-        "the KCM daemon at {} has not answered {operation} within {} seconds; it hangs, or is \
-         another program",
+        "the KCM daemon at {} has not answered {operation} within {} s; it hangs, or is another \
+         program",
         socket.display(),
         PATIENCE.as_secs()
     )]
