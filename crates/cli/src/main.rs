@@ -60,6 +60,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = trihound::environment::install_trace() {
+        eprintln!("trihound: KRB5_TRACE: {error}; going on without a trace");
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return wrong_use(&error),

@@ -131,6 +131,8 @@ pub use trihound_sspi as sspi;
 ///
 /// SEC_E_CANNOT_INSTALL, with the file and the line that is wrong.
 pub fn init_security_interface() -> Result<SecurityFunctionTable, sspi::Error> {
+    // A trace that cannot be written is no reason to refuse a login.
+    let _ = environment::install_trace();
     let config = Arc::new(configuration()?);
     let store = environment::UserStore::from_environment(&config).map_err(cannot_install)?;
     let mut environment = Environment::new(Arc::new(SystemClock), Arc::new(OsRandom), config);

@@ -11,6 +11,7 @@ mod load;
 mod lock;
 mod names;
 mod store;
+mod trace;
 
 use std::path::Path;
 
@@ -26,6 +27,7 @@ pub use names::{
     keytab_path, user_name,
 };
 pub use store::UserStore;
+pub use trace::{TraceWriter, install_trace};
 
 /// Reads a keytab file.
 ///
