@@ -486,7 +486,8 @@ impl Race {
         Err(TransportFailure {
             attempts: core::mem::take(&mut self.lines),
             advice: format!(
-                "check that a KDC of {realm} runs, that the servers of its [realms] entry or in DNS                  are right, and that no firewall stands between"
+                "check that a KDC of {realm} runs, that the servers of its [realms] entry or in DNS \
+                 are right, and that no firewall stands between"
             ),
             realm,
         })

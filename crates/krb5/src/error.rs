@@ -120,7 +120,8 @@ fn kvno_text(kvno: Option<u32>) -> String {
 pub enum Policy {
     /// An encryption type that is not permitted.
     #[error(
-        "{what} is of {enctype}, which is not permitted; give the service AES keys, or permit the type by name"
+        "{what} is of {enctype}, which is not permitted here; give the service a key of a permitted type \
+         (permitted_enctypes), or permit this one by name"
     )]
     EnctypeNotPermitted {
         /// What is of this type.

@@ -67,6 +67,8 @@ pub(crate) enum MadeWith {
     Password,
     Keytab,
     Ticket,
+    /// A ticket, for another realm's ticket-granting service.
+    CrossRealm,
 }
 
 /// What a KDC's KRB-ERROR comes to, when nothing can be done about it in the exchange.
@@ -123,6 +125,10 @@ fn kdc_advice(code: i32, made_with: MadeWith, server: Timestamp, local: Timestam
         error_code::KDC_ERR_C_PRINCIPAL_UNKNOWN => {
             "check the spelling and the realm of the user name, and that the account exists"
         }
+        error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN if made_with == MadeWith::CrossRealm => {
+            "this KDC shares no key with the next realm on the way: check the realm's name, \
+             [domain_realm] and [capaths]; without trust between the realms there is no way"
+        }
         error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN => {
             "check the service name, and that it is registered in that realm; \
              a host name must be written as it was registered"
@@ -138,7 +144,7 @@ fn kdc_advice(code: i32, made_with: MadeWith, server: Timestamp, local: Timestam
                 "the keytab's key is not the account's: it was exported before the last password \
                  change, export it anew"
             }
-            MadeWith::Ticket => "log in again",
+            MadeWith::Ticket | MadeWith::CrossRealm => "log in again",
         },
         error_code::KDC_ERR_ETYPE_NOSUPP => {
             "the KDC has no key of a permitted encryption type for one of the two names: give the \

@@ -78,33 +78,37 @@ fn decrypt(ticket: &Ticket, entry: &KeytabEntry, policy: &EnctypePolicy) -> Opti
         .ok()
 }
 
-/// What the keytab has instead: the wanted principal's keys, or if it has none, everybody's.
+/// What the keytab has instead: the wanted principal's keys, or if it has none, who has some.
 fn available(request: &AcceptRequest<'_>, wanted: &Principal) -> String {
-    let mut entries: Vec<&KeytabEntry> = request
+    let own: Vec<String> = request
         .keytab
         .of_principal(wanted)
-        .map(AsRef::as_ref)
+        .map(|entry| format!("version {} {}", entry.kvno, entry.key.enctype()))
         .collect();
-    if entries.is_empty() {
-        entries = request.keytab.entries().iter().map(AsRef::as_ref).collect();
+    if !own.is_empty() {
+        return format!("{} of it", listed(&own));
     }
-    if entries.is_empty() {
+    let mut others: Vec<String> = Vec::new();
+    for entry in request.keytab.entries() {
+        let name = entry.principal.to_string();
+        if !others.contains(&name) {
+            others.push(name);
+        }
+    }
+    if others.is_empty() {
         return "no keys at all".to_owned();
     }
-    let mut text = entries
+    format!("none of it, but keys of {}", listed(&others))
+}
+
+fn listed(all: &[String]) -> String {
+    let mut text = all
         .iter()
         .take(LISTED_ENTRIES)
-        .map(|entry| {
-            format!(
-                "{} version {} {}",
-                entry.principal,
-                entry.kvno,
-                entry.key.enctype()
-            )
-        })
+        .map(String::as_str)
         .collect::<Vec<_>>()
         .join(", ");
-    if let Some(more @ 1..) = entries.len().checked_sub(LISTED_ENTRIES) {
+    if let Some(more @ 1..) = all.len().checked_sub(LISTED_ENTRIES) {
         text.push_str(&format!(" and {more} more"));
     }
     text

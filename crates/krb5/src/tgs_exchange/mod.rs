@@ -323,11 +323,16 @@ impl Sent {
             error_code::KDC_ERR_S_PRINCIPAL_UNKNOWN => walk.origin(),
             _ => String::new(),
         };
+        let made_with = if self.asked.is_krbtgt() {
+            MadeWith::CrossRealm
+        } else {
+            MadeWith::Ticket
+        };
         kdc_refused(
             error,
             &self.asked.realm.to_string(),
             format!("a ticket for {} to {}{origin}", self.asked, walk.client()),
-            MadeWith::Ticket,
+            made_with,
             walk.environment.now(0),
         )
     }
