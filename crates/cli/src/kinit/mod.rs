@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use trihound::environment::{NamedKeytab, load_config};
+use trihound::environment::{NamedKeytab, load_config, local_addresses};
 use trihound_krb5::config::parse_duration;
 use trihound_krb5::{
-    AsExchange, AsOptions, AsOutcome, AsRequest, ClientSecret, Config, CredentialCache, Principal,
+    AsExchange, AsOutcome, AsRequest, ClientSecret, Config, CredentialCache, Environment, Principal,
 };
 use trihound_sansio::{Clock, SystemClock, Timestamp, drive};
 use trihound_secret::SecretString;
@@ -181,8 +181,13 @@ fn log_in(arguments: &Arguments, config: &Arc<Config>) -> Result<(), Failure> {
     };
     let service = service(arguments, &client)?;
     check_input_cache(arguments, config, &client, service.as_ref())?;
-    let request = request(arguments, config, client, service)?;
-    let outcome = AsExchange::begin(request, &environment(config))
+    let mut environment = environment(config);
+    let realm = std::str::from_utf8(client.realm.as_bytes()).unwrap_or_default();
+    if arguments.addresses || !config.login_defaults(realm).noaddresses {
+        environment.addresses = local_addresses()?.into();
+    }
+    let request = request(arguments, &environment, client, service)?;
+    let outcome = AsExchange::begin(request, &environment)
         .map_err(trihound_sansio::DriveError::Protocol)
         .and_then(|exchange| drive(exchange, kdc_transport(Arc::clone(config))))
         .map_err(|error| failed(error, doing))?;
@@ -256,7 +261,7 @@ fn service(arguments: &Arguments, client: &Principal) -> Result<Option<Principal
 
 fn request(
     arguments: &Arguments,
-    config: &Config,
+    environment: &Environment,
     client: Principal,
     service: Option<Principal>,
 ) -> Result<AsRequest, Failure> {
@@ -264,29 +269,31 @@ fn request(
         .start
         .map(|start| later(start, SystemClock.now()))
         .transpose()?;
-    let secret = secret(arguments, config, &client)?;
-    let realm = std::str::from_utf8(client.realm.as_bytes()).unwrap_or_default();
-    let defaults = config.login_defaults(realm);
-    let mut request = AsRequest::new(client, secret);
+    let secret = secret(arguments, &environment.config, &client)?;
+    let mut request = AsRequest::configured(client, secret, environment);
     request.service = service;
     request.start_time = start_time;
-    request.options = AsOptions {
-        forwardable: (defaults.forwardable || arguments.forwardable) && !arguments.not_forwardable,
-        proxiable: (defaults.proxiable || arguments.proxiable) && !arguments.not_proxiable,
-        canonicalize: defaults.canonicalize || arguments.canonicalize,
-        // As MIT's kinit: with a ticket that begins later more such may be got.
-        allow_postdate: start_time.is_some(),
-        request_pac: match (arguments.request_pac, arguments.no_request_pac) {
-            (true, _) => Some(true),
-            (_, true) => Some(false),
-            _ => None,
-        },
+    let options = &mut request.options;
+    options.forwardable =
+        (options.forwardable || arguments.forwardable) && !arguments.not_forwardable;
+    options.proxiable = (options.proxiable || arguments.proxiable) && !arguments.not_proxiable;
+    options.canonicalize |= arguments.canonicalize;
+    // As MIT's kinit: with a ticket that begins later more such may be got.
+    options.allow_postdate = start_time.is_some();
+    options.request_pac = match (arguments.request_pac, arguments.no_request_pac) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
     };
-    request.lifetime = Some(arguments.lifetime.unwrap_or(defaults.ticket_lifetime));
-    request.renew_lifetime = arguments
-        .renewable
-        .or(Some(defaults.renew_lifetime))
-        .filter(|length| !length.is_zero());
+    request.lifetime = arguments.lifetime.or(request.lifetime);
+    if let Some(length) = arguments.renewable {
+        request.renew_lifetime = Some(length).filter(|length| !length.is_zero());
+    }
+    if arguments.addresses {
+        request.bind_to_addresses(environment);
+    } else if arguments.no_addresses {
+        request.addresses.clear();
+    }
     Ok(request)
 }
 

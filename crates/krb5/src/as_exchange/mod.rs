@@ -129,9 +129,7 @@ impl AsRequest {
         let config = &environment.config;
         let realm = core::str::from_utf8(client.realm.as_bytes()).unwrap_or_default();
         let login = config.login_defaults(realm);
-        let own = environment.addresses.iter();
-        let addresses = own.chain(&config.extra_addresses).copied();
-        Self {
+        let mut request = Self {
             options: AsOptions {
                 forwardable: login.forwardable,
                 proxiable: login.proxiable,
@@ -140,13 +138,20 @@ impl AsRequest {
             },
             lifetime: Some(login.ticket_lifetime),
             renew_lifetime: Some(login.renew_lifetime).filter(|length| !length.is_zero()),
-            addresses: if login.noaddresses {
-                Vec::new()
-            } else {
-                addresses.map(host_address).collect()
-            },
             ..Self::new(client, secret)
+        };
+        if !login.noaddresses {
+            request.bind_to_addresses(environment);
         }
+        request
+    }
+
+    /// Binds the ticket to the addresses of the environment and to `extra_addresses`: it is of no use
+    /// from elsewhere, nor behind an address translation.
+    pub fn bind_to_addresses(&mut self, environment: &Environment) {
+        let own = environment.addresses.iter();
+        let addresses = own.chain(&environment.config.extra_addresses).copied();
+        self.addresses = addresses.map(host_address).collect();
     }
 }
 

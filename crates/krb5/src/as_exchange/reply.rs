@@ -11,7 +11,7 @@ use super::request::Login;
 use super::{AsOutcome, ClientSecret, ExpectAsReply};
 use crate::kdc_reply::{Asked, Clear, Start, verify};
 use crate::refusal::whole;
-use crate::{Error, KdcMisbehaved};
+use crate::{Error, KdcMisbehaved, trace};
 
 /// Opens and checks the reply to `state.sent`.
 pub(super) fn accept(state: &ExpectAsReply, der: &[u8]) -> Result<AsOutcome, Error> {
@@ -60,14 +60,12 @@ pub(super) fn accept(state: &ExpectAsReply, der: &[u8]) -> Result<AsOutcome, Err
             skew: login.environment.config.clock_skew,
         },
     )?;
+    trace::granted(&credentials, time_offset);
     Ok(AsOutcome {
         credentials,
         time_offset,
         fast_available: confirmed.fast_available,
-        preauthentication: sent
-            .preauth_key
-            .as_ref()
-            .map(|_| pa_type::PA_ENC_TIMESTAMP),
+        preauthentication: sent.preauth_key.as_ref().map(|_| pa_type::PA_ENC_TIMESTAMP),
         key_expiration,
         verified,
     })
