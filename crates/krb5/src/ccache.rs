@@ -37,7 +37,9 @@ const CONFIG_NAME: &str = "krb5_ccache_conf_data";
 #[non_exhaustive]
 pub enum CacheError {
     /// The first two bytes are not 05 and a version from 1 to 4.
-    #[error("not a credential cache: it begins with {found:02x?} instead of [05, 04]")]
+    #[error(
+        "not a credential cache: it begins with {found:02x?} instead of [05, 04]; remove it and log in again (kinit)"
+    )]
     UnknownVersion {
         /// What the file begins with, two bytes at most.
         found: Vec<u8>,

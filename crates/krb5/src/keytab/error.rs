@@ -8,7 +8,7 @@ use trihound_crypto::Enctype;
 #[non_exhaustive]
 pub enum KeytabError {
     /// The first two bytes are not 05 01 or 05 02.
-    #[error("not a keytab: it begins with {found:02x?} instead of [05, 02]")]
+    #[error("not a keytab: it begins with {found:02x?} instead of [05, 02]; export the keys anew")]
     UnknownVersion {
         /// What the file begins with, two bytes at most.
         found: Vec<u8>,

@@ -107,6 +107,13 @@ pub(super) fn told(path: &Path, error: &io::Error) -> StoreError {
         io::ErrorKind::NotFound => StoreError::NoKeytab {
             reason: format!("there is no file {}", path.display()),
         },
+        io::ErrorKind::PermissionDenied => unusable(
+            path,
+            &format_args!(
+                "{error}; run the program as the file's owner, or let its user read the file (its user alone: who reads a \
+                 keytab can act for every name in it)"
+            ),
+        ),
         _ => unusable(path, error),
     }
 }
