@@ -53,8 +53,8 @@ fn futures_are_send() {
         mut secure: SecureStream<TcpStream>,
         mut initiator: trihound::Initiator,
         kdc: Counted,
+        stream: fn() -> TcpStream,
     ) {
-        let stream = || -> TcpStream { unreachable!() };
         is_send(&secure);
         is_send(&client.connect("", stream()));
         is_send(&client.connector("").connect(stream()));

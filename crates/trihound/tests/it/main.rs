@@ -3,6 +3,7 @@
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod examples;
 mod handshake;
 mod keytab;
 mod programs;
