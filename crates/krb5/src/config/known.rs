@@ -179,13 +179,14 @@ impl Config {
         for relation in profile.content(&["libdefaults"]) {
             match relation.value {
                 Some(_) => self.tell(section, relation, &[FOLLOWED, QUIET], NOT_FOLLOWED),
+                None if QUIET.contains(&relation.name) => {}
                 // For one realm or, as MIT has it, for one application.
                 None => {
                     let inner = profile.content(&["libdefaults", relation.name]);
                     let section = format!("[libdefaults] {}", relation.name);
-                    for relation in inner {
+                    for relation in inner.iter().filter(|inner| inner.value.is_some()) {
                         let known = &[FOLLOWED, FOLLOWED_BY_REALM, QUIET];
-                        self.tell(&section, relation, known, NOT_FOLLOWED);
+                        self.tell(&section, *relation, known, NOT_FOLLOWED);
                     }
                 }
             }
