@@ -1,11 +1,13 @@
 //! The host in a service's name, made whole where the configuration says so (krb5.conf(5):
-//! `dns_canonicalize_hostname`, `rdns`, `qualify_shortname`).
+//! `dns_canonicalize_hostname`, `rdns`, `qualify_shortname`, `dns_lookup_realm`).
 //!
 //! ```text
 //! false      as given; a short name with the domain of qualify_shortname
 //! true       DNS is asked first; where it does not know the host, as for false
 //! fallback   as for false; DNS is asked when the KDC does not know the service
 //! ```
+//!
+//! With `dns_lookup_realm` DNS is asked for the host's realm at last, when the KDCs did not know it.
 //!
 //! DNS is not authenticated: whoever answers for it chooses the service that the client then trusts
 //! (RFC 4120 section 1.3). So it is asked only when somebody configured it, and about the reverse name
@@ -28,8 +30,18 @@ pub(crate) struct HostName {
     /// The service as the caller named it.
     asked: Principal,
     origin: Origin,
+    /// What DNS was asked for last.
+    question: Question,
+    /// Whether the realm at hand is DNS's.
+    realm_is_dns: bool,
     /// Why DNS was asked after all, to be told if it does not help.
     refusal: Option<Error>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    Name,
+    Realm,
 }
 
 /// How the name at hand was made from the caller's.
@@ -49,11 +61,12 @@ impl HostName {
             None => Origin::AsGiven,
         };
         let server = qualified.unwrap_or_else(|| asked.clone());
-        let refusal = None;
         let name = Self {
             asked,
             origin,
-            refusal,
+            question: Question::Name,
+            realm_is_dns: false,
+            refusal: None,
         };
         (name, server)
     }
@@ -65,24 +78,36 @@ impl HostName {
         (is_first && wanted).then(|| self.request(config)).flatten()
     }
 
-    /// What DNS is to be asked after `error`, if the KDC does not know the service; else the error,
-    /// with how the name was made.
+    /// What DNS is to be asked after `error`, if the KDCs do not know the service, which was asked for
+    /// as `server`; else the error, with how the name was made.
     pub(crate) fn after(
         &mut self,
         error: Error,
+        server: &Principal,
         config: &Config,
     ) -> Result<ExchangeRequest, Error> {
-        let wanted = config.dns_canonicalize_hostname == DnsCanonicalization::Fallback;
         let error = self.explained(error);
-        if self.origin == Origin::Dns {
+        if !is_unknown(&error) {
             return Err(error);
         }
-        match self.request(config) {
-            Some(request) if wanted && is_unknown(&error) => {
+        let falls_back = config.dns_canonicalize_hostname == DnsCanonicalization::Fallback
+            && self.origin != Origin::Dns
+            && self.question == Question::Name
+            && self.refusal.is_none();
+        let request = if falls_back {
+            self.request(config)
+        } else if config.dns_lookup_realm && self.question == Question::Name {
+            self.question = Question::Realm;
+            realm_request(server, config)
+        } else {
+            None
+        };
+        match request {
+            Some(request) => {
                 self.refusal = Some(error);
                 Ok(request)
             }
-            _ => Err(error),
+            None => Err(error),
         }
     }
 
@@ -90,30 +115,47 @@ impl HostName {
     ///
     /// # Errors
     ///
-    /// What the KDC said, where it was asked already and DNS knows no other name.
+    /// What the KDC said, where it was asked already and DNS knows nothing new.
     pub(crate) fn answered(
         &mut self,
         reply: Option<Reply<'_>>,
         server: &Principal,
     ) -> Result<Principal, Error> {
-        let found = match reply {
-            Some(Reply::Bytes(bytes)) => {
-                host_name(bytes).and_then(|host| with_host(&self.asked, &host))
-            }
+        let bytes = match reply {
+            Some(Reply::Bytes(bytes)) => Some(bytes),
             // As MIT krb5: the name stays what it is.
             Some(Reply::Failed(_)) | None => None,
         };
+        let found = match self.question {
+            Question::Name => bytes
+                .and_then(host_name)
+                .and_then(|host| with_host(&self.asked, &host)),
+            Question::Realm => bytes
+                .and_then(realm_name)
+                .filter(|realm| !self.was_refused_by(realm))
+                .map(|realm| server.with_realm(realm)),
+        };
         let refusal = self.refusal.take();
-        let known = found.as_ref().is_none_or(|found| found == server);
-        if let (Some(refusal), true) = (refusal, known) {
+        let is_news = found.as_ref().is_some_and(|found| found != server);
+        if let (Some(refusal), false) = (refusal, is_news) {
             return Err(refusal);
         }
-        // Without an answer too: DNS is asked once.
-        if let Some(found) = found {
-            self.origin = Origin::Dns;
-            return Ok(found);
+        let Some(found) = found else {
+            return Ok(server.clone());
+        };
+        match self.question {
+            Question::Name => self.origin = Origin::Dns,
+            Question::Realm => self.realm_is_dns = true,
         }
-        Ok(server.clone())
+        Ok(found)
+    }
+
+    /// Whether the KDC of that realm is the one that did not know the service.
+    fn was_refused_by(&self, realm: &str) -> bool {
+        matches!(
+            &self.refusal,
+            Some(Error::Kerberos(KerberosError::KdcRefused(refused))) if refused.realm == realm
+        )
     }
 
     fn request(&self, config: &Config) -> Option<ExchangeRequest> {
@@ -134,6 +176,10 @@ impl HostName {
         if is_unknown(&error)
             && let Error::Kerberos(KerberosError::KdcRefused(refused)) = &mut error
         {
+            if self.realm_is_dns {
+                let told = "; the realm is what DNS says of the host, dns_lookup_realm";
+                refused.request.push_str(told);
+            }
             let how = match self.origin {
                 Origin::AsGiven => return error,
                 Origin::Qualified => "by qualify_shortname",
@@ -146,6 +192,21 @@ impl HostName {
         }
         error
     }
+}
+
+/// DNS is asked for the realm of a host that nothing else has one for.
+fn realm_request(server: &Principal, config: &Config) -> Option<ExchangeRequest> {
+    let (host, _) = host(server)?;
+    if config.realm_of_host(host).is_some() {
+        return None;
+    }
+    Some(ExchangeRequest {
+        service: Service::HostRealm,
+        realm: String::new(),
+        message: host.as_bytes().to_vec(),
+        hint: TransportHint::Any,
+        route: None,
+    })
 }
 
 fn is_unknown(error: &Error) -> bool {
@@ -196,6 +257,15 @@ fn host_name(bytes: &[u8]) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let is_name = !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(plain);
     is_name.then(|| name.to_ascii_lowercase())
+}
+
+/// The realm in an answer; `None` if it is none. RFC 4120 6.1: a realm has neither separators nor
+/// control characters.
+fn realm_name(bytes: &[u8]) -> Option<&str> {
+    let name = core::str::from_utf8(bytes).ok()?;
+    let bad = |c: char| c.is_control() || matches!(c, '/' | '@' | ':' | '\\');
+    let is_realm = !name.is_empty() && name.len() <= MAX_NAME && !name.contains(bad);
+    is_realm.then_some(name)
 }
 
 #[cfg(test)]

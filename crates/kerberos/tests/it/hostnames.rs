@@ -21,22 +21,30 @@ struct Network {
     kdc: RealmTransport,
     /// What DNS answers, whatever the name.
     dns: Option<&'static [u8]>,
+    /// The realm that it has for any host.
+    realm: Option<&'static [u8]>,
     /// What was asked, in order.
     asked: Vec<String>,
 }
 
 impl Transport for Network {
     fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
-        let Service::HostName { reverse } = request.service else {
-            self.asked.push("KDC".to_owned());
-            return self.kdc.round_trip(request);
-        };
-        let name = String::from_utf8(request.message.clone()).unwrap();
-        self.asked.push(if reverse {
-            format!("reverse {name}")
-        } else {
-            name
+        let name = || String::from_utf8(request.message.clone()).unwrap();
+        self.asked.push(match request.service {
+            Service::HostName { reverse: false } => name(),
+            Service::HostName { reverse: true } => format!("reverse {}", name()),
+            Service::HostRealm => format!("realm of {}", name()),
+            _ => {
+                self.asked.push(format!("KDC {}", request.realm));
+                return self.kdc.round_trip(request);
+            }
         });
+        if request.service == Service::HostRealm {
+            return self
+                .realm
+                .map(<[u8]>::to_vec)
+                .ok_or_else(TransportFailure::default);
+        }
         self.dns
             .map(<[u8]>::to_vec)
             .ok_or_else(TransportFailure::default)
@@ -47,6 +55,15 @@ impl Transport for Network {
 fn connect_twice(
     target: &str,
     dns: Option<&'static [u8]>,
+    change: impl FnOnce(&mut Config),
+) -> (Result<String, Error>, Vec<String>, Vec<String>) {
+    connect_over(target, dns, Some(b"ELSEWHERE"), change)
+}
+
+fn connect_over(
+    target: &str,
+    dns: Option<&'static [u8]>,
+    dns_realm: Option<&'static [u8]>,
     change: impl FnOnce(&mut Config),
 ) -> (Result<String, Error>, Vec<String>, Vec<String>) {
     let clock = Arc::new(FixedClock::new(Timestamp::from_seconds(NOW)));
@@ -77,6 +94,7 @@ fn connect_twice(
     let mut network = Network {
         kdc: realm.transport(),
         dns,
+        realm: dns_realm,
         asked: Vec::new(),
     };
     let first = connect(&table, credential, &mut network, target);
@@ -141,6 +159,7 @@ fn told(error: &Error) -> String {
     text
 }
 
+const KDC: &str = "KDC EXAMPLE.TEST";
 const WEB: &str = "HTTP/web.example.test@EXAMPLE.TEST";
 
 /// Conformance row 92: nobody asks DNS unless somebody configured it.
@@ -149,19 +168,19 @@ fn row_92_dns_is_not_asked_by_default() {
     let (result, asked, again) =
         connect_twice("HTTP/web.example.test", Some(b"evil.example"), |_| {});
     assert_eq!(result.unwrap(), WEB);
-    assert_eq!(asked, ["KDC"; 3], "pre-authentication, login, ticket");
+    assert_eq!(asked, [KDC; 3], "pre-authentication, login, ticket");
     assert!(again.is_empty());
     let (result, asked, _) = connect_twice("HTTP/web", Some(b"web.example.test"), |_| {});
     let error = result.unwrap_err();
     assert_eq!(error.status(), SecurityStatus::SEC_E_TARGET_UNKNOWN);
-    assert!(asked.iter().all(|asked| asked == "KDC"), "{asked:?}");
+    assert!(asked.iter().all(|asked| asked == KDC), "{asked:?}");
 }
 
 #[test]
 fn with_true_dns_is_asked_first_and_each_time() {
     let (result, asked, again) = connect_twice("HTTP/web", Some(b"Web.Example.Test."), yes);
     assert_eq!(result.unwrap(), WEB);
-    assert_eq!(asked, ["web", "KDC", "KDC", "KDC"]);
+    assert_eq!(asked, ["web", KDC, KDC, KDC]);
     // A host may have moved; the ticket for where it is now is there.
     assert_eq!(again, ["web"]);
     let (result, ..) = connect_twice("HTTP/web:8080", Some(b"web.example.test"), yes);
@@ -181,7 +200,7 @@ fn a_name_with_its_realm_and_an_address_are_canonical() {
     for target in ["HTTP/web.example.test@EXAMPLE.TEST", "HTTP/10.0.0.1"] {
         let (_, asked, _) = connect_twice(target, Some(b"evil.example"), yes);
         assert!(
-            asked.iter().all(|asked| asked == "KDC"),
+            asked.iter().all(|asked| asked == KDC),
             "{target}: {asked:?}"
         );
     }
@@ -191,11 +210,11 @@ fn a_name_with_its_realm_and_an_address_are_canonical() {
 fn with_fallback_dns_is_asked_when_the_kdc_does_not_know_the_service() {
     let (result, asked, _) = connect_twice("HTTP/web.example.test", Some(b"evil"), fallback);
     assert_eq!(result.unwrap(), WEB);
-    assert_eq!(asked, ["KDC"; 3]);
+    assert_eq!(asked, [KDC; 3]);
     let (result, asked, again) = connect_twice("HTTP/www", Some(b"web.example.test"), fallback);
     assert_eq!(result.unwrap(), WEB);
-    assert_eq!(asked, ["KDC", "KDC", "KDC", "www", "KDC"]);
-    assert_eq!(again, ["KDC", "www"], "the ticket is in the store");
+    assert_eq!(asked, [KDC, KDC, KDC, "www", KDC]);
+    assert_eq!(again, [KDC, "www"], "the ticket is in the store");
 }
 
 #[test]
@@ -211,7 +230,7 @@ fn an_unknown_service_tells_how_its_name_was_made() {
         "{text}"
     );
     assert!(text.contains("[domain_realm]"), "{text}");
-    assert_eq!(asked, ["KDC", "KDC", "KDC", "www", "KDC"]);
+    assert_eq!(asked, [KDC, KDC, KDC, "www", KDC]);
 
     // DNS knows no other name: the KDC's first answer stands.
     for dns in [None, Some(&b"www"[..])] {
@@ -221,7 +240,7 @@ fn an_unknown_service_tells_how_its_name_was_made() {
         let text = told(&error);
         assert!(text.contains("HTTP/www@EXAMPLE.TEST"), "{text}");
         assert!(!text.contains("was made from"), "{text}");
-        assert_eq!(asked, ["KDC", "KDC", "KDC", "www"]);
+        assert_eq!(asked, [KDC, KDC, KDC, "www"]);
     }
 }
 
@@ -232,7 +251,7 @@ fn short_names_get_the_configured_domain() {
     };
     let (result, asked, _) = connect_twice("HTTP/web", None, qualify);
     assert_eq!(result.unwrap(), WEB);
-    assert_eq!(asked, ["KDC"; 3]);
+    assert_eq!(asked, [KDC; 3]);
     let (result, ..) = connect_twice("HTTP/web:8080", None, qualify);
     assert_eq!(result.unwrap(), "HTTP/web.example.test:8080@EXAMPLE.TEST");
     let (result, ..) = connect_twice("HTTP/www", None, qualify);
@@ -259,4 +278,50 @@ fn the_reverse_name_is_asked_for_only_if_somebody_wrote_so() {
     assert_eq!(asked[0], "reverse web");
     let (_, asked, _) = connect_twice("HTTP/web", Some(b"web.example.test"), yes);
     assert_eq!(asked[0], "web");
+}
+
+#[test]
+fn the_realm_of_a_host_is_asked_of_dns_at_last_and_if_configured() {
+    let lookup = |config: &mut Config| config.dns_lookup_realm = true;
+    let unknown = |dns_realm, change: &dyn Fn(&mut Config)| {
+        let (result, asked, _) = connect_over("HTTP/www", None, dns_realm, change);
+        (told(&result.unwrap_err()), asked)
+    };
+    let (_, asked) = unknown(Some(b"ELSEWHERE"), &|_| {});
+    assert_eq!(asked, [KDC; 3]);
+    // This KDC has no trust with the realm; what is asked for is a way to it.
+    let (text, asked) = unknown(Some(b"ELSEWHERE"), &lookup);
+    assert_eq!(asked, [KDC, KDC, KDC, "realm of www", KDC]);
+    assert!(text.contains("krbtgt/ELSEWHERE@EXAMPLE.TEST"), "{text}");
+    assert!(
+        text.contains("what DNS says of the host, dns_lookup_realm"),
+        "{text}"
+    );
+    // Nothing new: the first answer stands.
+    for dns_realm in [
+        None,
+        Some(&b"EXAMPLE.TEST"[..]),
+        Some(b""),
+        Some(b"A/B"),
+        Some(b"\xff"),
+    ] {
+        let (text, asked) = unknown(dns_realm, &lookup);
+        assert_eq!(asked, [KDC, KDC, KDC, "realm of www"]);
+        assert!(text.contains("HTTP/www@EXAMPLE.TEST"), "{text}");
+        assert!(!text.contains("dns_lookup_realm"), "{text}");
+    }
+    // Not for a host that [domain_realm] has a realm for.
+    let (_, asked) = unknown(Some(b"ELSEWHERE"), &|config| {
+        lookup(config);
+        config.map_domain("www", REALM);
+    });
+    assert_eq!(asked, [KDC; 3]);
+    // Both fall-backs, one after the other.
+    let (result, asked, _) =
+        connect_over("HTTP/www", Some(b"www2"), Some(b"ELSEWHERE"), |config| {
+            lookup(config);
+            fallback(config);
+        });
+    assert!(result.is_err());
+    assert_eq!(asked, [KDC, KDC, KDC, "www", KDC, "realm of www2", KDC]);
 }
