@@ -90,7 +90,7 @@ impl Transport for KdcTransport {
         let answered = run(race, &job, self.cancel.as_ref());
         // Nothing that was started may outlive the round trip by more than a moment.
         job.stop();
-        Ok(remember(&mut self.last, request.service, answered?))
+        Ok(remember(&mut self.last, &request, answered?))
     }
 }
 
@@ -109,13 +109,14 @@ pub(crate) fn stakes<'a>(
     }
 }
 
-/// Keeps in mind who answered, for a request that wants a primary KDC next.
+/// Keeps in mind who answered, for requests that want a primary KDC next; there may be several of
+/// these, so what a primary one answered changes nothing.
 pub(crate) fn remember(
     last: &mut Option<Candidate>,
-    service: Service,
+    request: &ExchangeRequest,
     answered: Answered,
 ) -> Vec<u8> {
-    if service == Service::Kdc {
+    if request.service == Service::Kdc && !request.hint.is_primary_only() {
         *last = answered.by;
     }
     answered.reply

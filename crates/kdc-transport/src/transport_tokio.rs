@@ -98,7 +98,7 @@ impl AsyncTransport for AsyncKdcTransport {
         let race = Race::new(&stakes(&self.parts, &request, self.last.as_ref()), now());
         let job = Arc::new(Job::new(&self.parts, &request, None));
         let answered = run(race, &job).await?;
-        Ok(remember(&mut self.last, request.service, answered))
+        Ok(remember(&mut self.last, &request, answered))
     }
 }
 

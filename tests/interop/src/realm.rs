@@ -89,7 +89,7 @@ struct Served {
 }
 
 impl Served {
-    fn start(peers: &Peers, how: &str) -> Result<Self, Failure> {
+    fn start(peers: &Peers, how: &str, address: Option<&str>) -> Result<Self, Failure> {
         let scratch = Scratch::new()?;
         let served = Self {
             script: peers.kdc_script.clone(),
@@ -98,6 +98,9 @@ impl Served {
         };
         let mut command = clean_command("bash");
         command.arg(&served.script).arg(how).arg(&served.directory);
+        if let Some(address) = address {
+            command.env("KDC_ADDRESS", address);
+        }
         let started = run_to_end(command, "")?;
         if !started.success() {
             return Err(Failure::new(format!("no MIT realm: {started}")));
@@ -122,7 +125,21 @@ impl Realm {
     ///
     /// What the realm's script says.
     pub fn start(peers: &Peers) -> Result<Self, Failure> {
-        let served = Served::start(peers, "start")?;
+        Self::serve(peers, None)
+    }
+
+    /// The same at another address of the loopback network: MIT's programs tell KDCs apart by their
+    /// addresses and not by their ports.
+    ///
+    /// # Errors
+    ///
+    /// What the realm's script says.
+    pub fn start_at(peers: &Peers, address: &str) -> Result<Self, Failure> {
+        Self::serve(peers, Some(address))
+    }
+
+    fn serve(peers: &Peers, address: Option<&str>) -> Result<Self, Failure> {
+        let served = Served::start(peers, "start", address)?;
         Ok(Self {
             variables: exports(&served.directory.join("env.sh"))?,
             scratch: Scratch::new()?,
@@ -180,7 +197,7 @@ impl Pair {
     ///
     /// What the realms' script says.
     pub fn start(peers: &Peers) -> Result<Self, Failure> {
-        let served = Served::start(peers, "pair")?;
+        let served = Served::start(peers, "pair", None)?;
         Ok(Self {
             home: exports(&served.directory.join("home/env.sh"))?,
             scratch: Scratch::new()?,
