@@ -14,6 +14,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use tracing::{debug, warn};
 use trihound_krb5::{
     AsExchange, AsOutcome, AsRequest, Credentials, Environment, Error as KerberosError,
     KdcReplyVerified, Principal, TgsExchange, TgsOutcome, TgsRequest,
@@ -122,6 +123,14 @@ impl TicketSearch {
         if self.goal == Goal::Service
             && let Some(credentials) = self.stored(now)?
         {
+            debug!(
+                client = %self.outbound.client,
+                spn = %credentials.server,
+                "Found ticket of {} for {} in the cache, valid until {}",
+                self.outbound.client,
+                credentials.server,
+                credentials.endtime
+            );
             let proof = TicketProof::FromStore;
             return Ok(Stage::Found(ServiceTicket { credentials, proof }));
         }
@@ -178,6 +187,14 @@ impl TicketSearch {
     }
 
     fn renew(&self, ticket: Arc<Credentials>) -> Result<State, Error> {
+        debug!(
+            client = %self.outbound.client,
+            spn = %ticket.server,
+            "Renewing the ticket of {} for {}, which ends at {}",
+            self.outbound.client,
+            ticket.server,
+            ticket.endtime
+        );
         let mut request = TgsRequest::renew(Arc::clone(&ticket));
         request.time_offset = self.outbound.time_offset()?;
         let exchange = TgsExchange::begin(request, &self.environment)?;
@@ -196,6 +213,10 @@ impl TicketSearch {
         if self.environment.config.kdc_timesync
             && let Some(offset) = outcome.time_offset
         {
+            debug!(
+                "Keeping the KDC's clock offset of {} seconds",
+                offset.div_euclid(1_000_000)
+            );
             self.outbound.set_time_offset(offset)?;
         }
         self.granted(outcome.credentials, outcome.verified)
@@ -229,7 +250,16 @@ impl TicketSearch {
             Ok(Progress::Done(outcome)) => self.granted(outcome.credentials, outcome.verified),
             Err(error) if self.goal == Goal::FreshGranting => Err(error.into()),
             // The old ticket is still good for a while; the next search tries again.
-            Err(_) => self.ask_for_service(old).map(Stage::Next),
+            Err(error) => {
+                warn!(
+                    client = %self.outbound.client,
+                    %error,
+                    "The ticket of {} was not renewed, and is used as it is until {}: {error}",
+                    self.outbound.client,
+                    old.endtime
+                );
+                self.ask_for_service(old).map(Stage::Next)
+            }
         }
     }
 
@@ -270,7 +300,7 @@ impl TicketSearch {
                 Ok(Progress::Done(outcome)) => self.found(outcome),
                 Err(error) => {
                     let config = &self.environment.config;
-                    let request = self.host.after(error.into(), config)?;
+                    let request = self.host.after(error.into(), &self.server, config)?;
                     Ok(Stage::Asks(State::ExpectHostName, request))
                 }
             },
