@@ -159,9 +159,12 @@ impl SystemResolver {
                 }
                 state.cache.put(name, kind, &Ok(answer.clone()), *lifetime);
             }
-            Err(error) => state
-                .cache
-                .put(name, kind, &Err(error.clone()), Duration::ZERO),
+            Err(error @ (ResolveError::Silent { .. } | ResolveError::Failed { .. })) => {
+                let found = Err(error.clone());
+                state.cache.put(name, kind, &found, Duration::ZERO);
+            }
+            // Nobody was asked, so that asking again costs nothing.
+            Err(_) => {}
         }
     }
 }

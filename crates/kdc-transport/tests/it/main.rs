@@ -6,7 +6,9 @@
     clippy::cast_possible_truncation
 )] // in a test, a panic is the report
 
+mod dns;
 mod events;
+mod hostname;
 mod memory;
 mod misbehaving;
 // The same tests again, over tokio.
