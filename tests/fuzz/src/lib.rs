@@ -27,6 +27,8 @@ pub const TARGETS: &[Target] = &[
     target("gss-framing", 1024, targets::gss::run),
     target("keytab", 2048, targets::keytab::run),
     target("ccache", 4096, targets::ccache::run),
+    target("kcm-reply", 4096, targets::kcm_reply::run),
+    target("keyring", 4096, targets::keyring::run),
     target("krb-cred", 2048, targets::krb_cred::run),
     target("krb5-conf", 4096, targets::conf::run),
     target("names", 512, targets::names::run),
