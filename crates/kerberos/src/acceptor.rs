@@ -1,5 +1,6 @@
 //! The acceptor's handshake.
 
+use tracing::debug;
 use trihound_asn1::gss::{GssFlags, TokenId, is_framed};
 use trihound_asn1::{ApOptions, ApReq, Message};
 use trihound_krb5::ap::{
@@ -86,6 +87,7 @@ pub(crate) fn begin(
         raw,
     };
     demand.accept(message, surroundings).map_err(|error| {
+        debug!(%error, "Refused the client's token: {error}");
         tell_peer(&error, message, &demand, surroundings, output);
         sspi_error(error)
     })

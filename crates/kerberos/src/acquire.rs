@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tracing::debug;
 use trihound_asn1::name_type::NT_PRINCIPAL;
 use trihound_krb5::{Config, CredentialStore, Principal, StoreError};
 use trihound_secret::SecretString;
@@ -135,6 +136,9 @@ fn from_store(
         None => no_cache_is_none(store.default_principal())?.flatten(),
     };
     if let Some(keyed) = with_client_keytab(client.as_ref(), config)? {
+        if let Some(client) = keyed.principal() {
+            debug!(%client, "Using the client keytab's keys of {client}");
+        }
         return Ok(keyed);
     }
     let Some(client) = client else {
@@ -151,6 +155,7 @@ fn from_store(
         }
         .into());
     }
+    debug!(%client, "Using the tickets of {client} in the credential cache");
     Ok(KerberosCredential::from_store(client, Arc::clone(store)))
 }
 
@@ -200,6 +205,11 @@ fn acquire_inbound(
         .transpose()?;
     if let Some(principal) = &principal
         && keytab.of_principal(principal).next().is_none()
+        && !(config.environment.config.ignore_acceptor_hostname
+            && keytab
+                .entries()
+                .iter()
+                .any(|entry| entry.principal.is_same_service(principal)))
     {
         return Err(CredentialError::NoKeyOfPrincipal {
             principal: principal.to_string(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tracing::debug;
 use trihound_asn1::gss::GssFlags;
 use trihound_crypto::Key;
 use trihound_krb5::ap::{
@@ -112,6 +113,15 @@ impl Session {
             (agreement.initiator_sequence, agreement.acceptor_sequence)
         };
         let message_key = Arc::clone(agreement.message_key());
+        debug!(
+            client = %facts.client,
+            spn = %facts.server,
+            etype = %message_key.enctype(),
+            "The security context of {} with {} is established, messages under a {} key",
+            facts.client,
+            facts.server,
+            message_key.enctype()
+        );
         let messages = MessageSession::new(SessionParameters {
             key: &message_key,
             acceptor,

@@ -2,10 +2,10 @@
 //! the fields `realm`, `spn`, `client`, `etype`, `kvno` and `error`. Never a key, a password, a ticket or
 //! the bytes of a token.
 
+use tracing::debug;
 use trihound_asn1::{KrbError, error_code, printable};
 use trihound_crypto::Enctype;
 use trihound_sansio::Timestamp;
-use tracing::debug;
 
 use crate::{Credentials, Principal};
 
@@ -27,10 +27,11 @@ pub(crate) fn as_request(client: &Principal, preauthenticated_with: Option<Encty
     }
 }
 
-/// What the KDC told of the key that was chosen.
+/// What a password is made into a key with.
 pub(crate) fn key_info(etype: Enctype, salt: Option<&[u8]>, has_params: bool) {
     let salt = match salt {
         None => "the default salt".to_owned(),
+        // Of a salt from afar no more is told than an honest one has.
         Some(salt) => {
             let (told, more) = match salt.get(..MAX_SALT) {
                 Some(begin) => (begin, "..."),
@@ -39,8 +40,12 @@ pub(crate) fn key_info(etype: Enctype, salt: Option<&[u8]>, has_params: bool) {
             format!("salt \"{}{more}\"", printable(told))
         }
     };
-    let params = if has_params { " and parameters" } else { "" };
-    debug!(%etype, "The KDC tells of the {etype} key: {salt}{params}");
+    let params = if has_params {
+        " and the KDC's parameters"
+    } else {
+        ""
+    };
+    debug!(%etype, "Making the {etype} key of the password with {salt}{params}");
 }
 
 pub(crate) fn kdc_error(realm: &dyn core::fmt::Display, error: &KrbError) {

@@ -211,10 +211,10 @@ impl Login {
     }
 
     fn make_key(&self, info: KeyInfo, kvno: Option<u32>) -> Result<ClientKey, Error> {
-        let (salt, params) = (info.salt.as_deref(), &info.s2kparams);
-        trace::key_info(info.enctype, salt, params.is_some());
         match &self.secret {
             ClientSecret::Password(password) => {
+                let (told, params) = (info.salt.as_deref(), &info.s2kparams);
+                trace::key_info(info.enctype, told, params.is_some());
                 let default_salt;
                 let salt = match &info.salt {
                     Some(salt) => salt,
