@@ -3,6 +3,7 @@
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod caches;
 mod examples;
 mod handshake;
 mod keytab;
