@@ -4,9 +4,32 @@
 //! packages that authenticate two peers to each other and protect their messages. The Kerberos package
 //! is there; it speaks with MIT krb5 and needs neither Windows nor a C library.
 //!
+//! A client and a server are ten lines each ([`Client`], [`Server`]; with the feature `tokio` the module
+//! `tokio` has the same with `.await`):
+//!
+//! ```no_run
+//! use std::net::{TcpListener, TcpStream};
+//!
+//! # fn main() -> Result<(), trihound::Error> {
+//! let client = trihound::Client::from_environment()?; // krb5.conf, tickets and keys of this machine
+//! let mut secure = client.connect("host/web.example.com", TcpStream::connect("web.example.com:4444")?)?;
+//! secure.send(b"hello")?;
+//! let answer = secure.receive()?;
+//!
+//! let server = trihound::Server::from_environment()?; // the keytab of this machine
+//! for stream in TcpListener::bind("0.0.0.0:4444")?.incoming() {
+//!     let mut secure = server.accept(stream?)?;
+//!     println!("{} says {:?}", secure.peer().to_owned(), secure.receive()?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! This crate is the composition root. It puts the packages behind one [`SecurityFunctionTable`],
-//! reads the machine's [`environment`] (krb5.conf, caches, keytabs), and has the loops that a blocking
-//! program writes around the table ([`Initiator`], [`Acceptor`], [`SecurityContext`]).
+//! reads the machine's [`environment`] (krb5.conf, caches, keytabs), and has what programs write around
+//! the table, in three levels: [`Client`] and [`Server`] over a byte stream; [`ClientHandshake`],
+//! [`ServerHandshake`] and [`SecurityContext`] for programs that carry the tokens themselves; and, with
+//! a credential handle in hand, [`Initiator`] and [`Acceptor`]:
 //!
 //! ```no_run
 //! use trihound::sspi::{AcquireRequest, CredentialUse, InitiatorRequirements};
@@ -78,8 +101,8 @@
 //! is in [`krb5`], [`crypto`], [`asn1`], [`mod@kerberos`], [`sansio`] and [`secret`]. Its tests find a realm with an
 //! embedded KDC in `trihound-test-realm`.
 //!
-//! What this crate does not do: it sends no token (the application carries them), and it opens no
-//! connection but to a KDC, through [`kdc_transport`] or whatever [`sansio::Transport`] the caller has.
+//! What this crate does not do: it opens no connection but to a KDC, through [`kdc_transport`] or
+//! whatever [`sansio::Transport`] the caller has.
 
 pub mod blocking;
 mod client;
