@@ -51,6 +51,9 @@ missing_packages() {
   command -v kinit >/dev/null && command -v kvno >/dev/null || echo krb5-user
   command -v gcc >/dev/null || echo gcc
   command -v gcc >/dev/null && has_gss_headers || echo libkrb5-dev
+  command -v dnsmasq >/dev/null || [ -x /usr/sbin/dnsmasq ] || echo dnsmasq-base
+  command -v openssl >/dev/null || echo openssl
+  /usr/bin/python3 -c 'import kdcproxy' 2>/dev/null || echo python3-kdcproxy
 }
 
 # As root or through sudo without a password; otherwise says what could not be had.
@@ -99,6 +102,8 @@ build_peer() {
 section "build"
 if build_peer; then good; else bad "the C peer does not build"; fi
 if cargo build --workspace --all-targets; then good; else bad "the workspace does not build"; fi
+# In a folder of its own, so that neither program takes the other's place.
+if cargo build -p trihound-cli --features kkdcp --target-dir "$target/https"; then good; else bad "the program with HTTPS does not build"; fi
 
 # --- the MIT realm and the C peer, before anything relies on them --------------------------------------------
 
@@ -148,7 +153,7 @@ run_cargo() { # WHAT ARGUMENTS...
 
 # For the interop crate: peers must be there, and where they are.
 export TRIHOUND_PEERS=required TRIHOUND_C_PEER=$peer TRIHOUND_PROGRAM=$target/debug/trihound TRIHOUND_KDC_SCRIPT=$kdc_script
-export KDC_MODE=$mode
+export KDC_MODE=$mode TRIHOUND_PROGRAM_HTTPS=$target/https/debug/trihound
 
 section "cargo test"
 run_cargo "cargo test" --workspace

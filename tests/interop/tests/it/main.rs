@@ -12,6 +12,7 @@ mod contexts;
 mod cross_realm;
 mod dead_kdcs;
 mod desk;
+mod dns;
 mod embedded;
 #[cfg(target_os = "linux")]
 mod kcm;
