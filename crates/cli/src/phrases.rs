@@ -75,6 +75,9 @@ fn refused_phrase(code: i32, doing: Doing<'_>) -> Option<&'static str> {
         error_code::KRB_AP_ERR_TKT_EXPIRED => "Ticket expired",
         error_code::KRB_AP_ERR_TKT_NYV => "Ticket not yet valid",
         error_code::KRB_AP_ERR_SKEW => "Clock skew too great",
+        error_code::KRB_AP_ERR_BADADDR => "Incorrect net address",
+        error_code::KDC_ERR_BADOPTION => "KDC can't fulfill requested option",
+        error_code::KDC_ERR_POLICY => "KDC policy rejects request",
         _ => return None,
     })
 }

@@ -1,6 +1,8 @@
 //! The everyday tools of both makes over the same files.
 
-use crate::world::{BOTH, Make, World, lines, refused, succeeded};
+use trihound_interop::Finished;
+
+use crate::world::{BOTH, Make, World, finished, lines, refused, succeeded};
 
 const SERVICE: &str = "HTTP/localhost";
 
@@ -203,4 +205,362 @@ fn each_renews_the_others_ticket() {
         &world.run(Make::Ours, "cc", "kinit", &["-R"]),
         &["KDC_ERR_BADOPTION", "BADOPTION", "renewable"],
     );
+}
+
+/// A tool of either make with this cache or collection as the default one.
+fn with_default(
+    world: &World,
+    make: Make,
+    default: &str,
+    tool: &str,
+    arguments: &[&str],
+) -> Finished {
+    let mut command = world.tool(make, "unused", tool, arguments);
+    command.env("KRB5CCNAME", default);
+    finished(command, "")
+}
+
+/// Logs a user in by the realm's client keytab.
+fn keytab_login(
+    world: &World,
+    make: Make,
+    default: &str,
+    options: &[&str],
+    user: &str,
+) -> Finished {
+    let keytab = world.path("client.keytab");
+    let arguments: Vec<&str> = ["-k", "-t", &keytab]
+        .iter()
+        .chain(options)
+        .chain([&user])
+        .copied()
+        .collect();
+    with_default(world, make, default, "kinit", &arguments)
+}
+
+/// A directory of caches, filled by both makes in turn: each user has one, and the last login is the primary.
+#[test]
+fn collections_are_filled_listed_switched_and_destroyed_alike() {
+    let Some(world) = World::new() else { return };
+    for make in BOTH {
+        let directory = world.scratch.path().join(format!("caches-{make:?}"));
+        let default = format!("DIR:{}", directory.display());
+        let run =
+            |make, tool, arguments: &[&str]| with_default(&world, make, &default, tool, arguments);
+        std::fs::create_dir(&directory).unwrap();
+        for reader in BOTH {
+            let none = run(reader, "klist", &["-l"]);
+            assert_eq!(
+                (none.status.code(), lines(&none.stdout).len()),
+                (Some(1), 1),
+                "{none}"
+            );
+            let none = run(reader, "klist", &["-A"]);
+            assert_eq!(
+                (none.status.code(), none.stdout.as_str()),
+                (Some(1), ""),
+                "{none}"
+            );
+        }
+        for (maker, user, options) in [
+            (make, "alice", &["-l", "2s"][..]),
+            (make.other(), "bob", &[]),
+            (make, "user-aes128", &[]),
+            (make.other(), "user-aes128", &[]),
+        ] {
+            succeeded(&keytab_login(&world, maker, &default, options, user));
+        }
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        for options in [&["-l"][..], &["-A"], &["-A", "-e", "-f", "-C"]] {
+            let [ours, mit] = BOTH.map(|reader| run(reader, "klist", options));
+            succeeded(&ours);
+            succeeded(&mit);
+            assert_eq!(lines(&ours.stdout), lines(&mit.stdout), "{options:?}");
+        }
+        let listed = run(Make::Ours, "klist", &["-l"]).stdout;
+        assert_eq!(listed.lines().count(), 5, "{listed}");
+        assert_eq!(listed.matches("(Expired)").count(), 1, "{listed}");
+        assert!(
+            listed.lines().nth(2).unwrap().starts_with("user-aes128@"),
+            "{listed}"
+        );
+
+        succeeded(&run(make, "kswitch", &["-p", "alice"]));
+        for reader in BOTH {
+            let shown = run(reader, "klist", &[]);
+            assert!(
+                shown.stdout.contains("Default principal: alice@"),
+                "{shown}"
+            );
+            assert_eq!(run(reader, "klist", &["-s"]).status.code(), Some(1));
+            succeeded(&run(reader, "klist", &["-s", "-A"]));
+            let nobody = run(reader, "kswitch", &["-p", "nobody"]);
+            refused(&nobody, &["Matching credential not found"]);
+            let nobody = run(reader, "kdestroy", &["-p", "nobody"]);
+            refused(&nobody, &["Matching credential not found"]);
+        }
+        let bobs = run(make, "klist", &["-l"]).stdout;
+        let bobs = bobs.lines().find(|line| line.starts_with("bob@")).unwrap();
+        let bobs = bobs.split_whitespace().nth(1).unwrap();
+        succeeded(&run(make.other(), "kswitch", &["-c", bobs]));
+        succeeded(&run(make, "kvno", &["-q", SERVICE]));
+        let shown = run(make.other(), "klist", &[]);
+        assert!(shown.stdout.contains(&format!("{SERVICE}@")), "{shown}");
+
+        succeeded(&run(make, "kdestroy", &["-p", "alice"]));
+        let destroyed = run(make.other(), "kdestroy", &[]);
+        succeeded(&destroyed);
+        assert!(
+            destroyed.stderr.contains("Other credential caches present"),
+            "{destroyed}"
+        );
+        let left = run(make, "klist", &["-l"]);
+        assert_eq!(left.stdout.lines().count(), 3, "{left}");
+        succeeded(&run(make, "kdestroy", &["-A"]));
+        assert_eq!(run(make.other(), "klist", &["-l"]).status.code(), Some(1));
+    }
+}
+
+/// Conformance row 103: postdated by either make, validated by the other once its time has come.
+#[test]
+fn postdated_tickets_are_validated_by_either() {
+    let Some(world) = World::new() else { return };
+    for make in BOTH {
+        let name = format!("postdated-{make:?}");
+        let default = world.scratch.cache(&name);
+        succeeded(&keytab_login(
+            &world,
+            make,
+            &default,
+            &["-s", "4s"],
+            "alice",
+        ));
+        let early = with_default(&world, make.other(), &default, "kinit", &["-v"]);
+        refused(
+            &early,
+            &["Ticket not yet valid while validating credentials"],
+        );
+        for reader in BOTH {
+            let shown = world.run(reader, &name, "klist", &["-f"]);
+            assert!(shown.stdout.contains("Flags: FDdiRIA"), "{shown}");
+        }
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        succeeded(&with_default(
+            &world,
+            make.other(),
+            &default,
+            "kinit",
+            &["-v"],
+        ));
+        for reader in BOTH {
+            let shown = world.run(reader, &name, "klist", &["-f"]);
+            assert!(shown.stdout.contains("Flags: FDdRIA"), "{shown}");
+            let again = world.run(reader, &name, "kinit", &["-v"]);
+            assert_eq!(again.status.code(), Some(1), "{again}");
+        }
+        succeeded(&world.run(make, &name, "kvno", &["-q", SERVICE]));
+    }
+}
+
+/// `kvno -e` adds a ticket and keeps the others; without `-e` the best of those that are there serves.
+#[test]
+fn kvno_keeps_tickets_of_several_enctypes() {
+    let Some(world) = World::new() else { return };
+    for make in BOTH {
+        world.logged_in(make, "cc", &["alice"]);
+        for options in [
+            &["-e", "rc4-hmac"][..],
+            &["-e", "aes128-cts"],
+            &[],
+            &["-e", "rc4-hmac"],
+            &[],
+        ] {
+            let arguments: Vec<&str> = options.iter().chain(&[SERVICE]).copied().collect();
+            succeeded(&world.run(make, "cc", "kvno", &arguments));
+        }
+        for reader in BOTH {
+            let listed = world.run::<&str>(reader, "cc", "klist", &[]);
+            assert_eq!(listed.stdout.matches(SERVICE).count(), 2, "{listed}");
+        }
+        let [ours, mit] = BOTH.map(|reader| world.run(reader, "cc", "klist", &["-e"]));
+        assert_eq!(lines(&ours.stdout), lines(&mit.stdout));
+    }
+}
+
+#[test]
+fn kvno_names_services_and_keeps_tickets_as_it_is_told() {
+    let Some(world) = World::new() else { return };
+    for make in BOTH {
+        world.logged_in(make, "cc", &["alice"]);
+        let kvno = |arguments: &[&str]| world.run(make, "cc", "kvno", arguments);
+        refused(
+            &kvno(&["--cached-only", SERVICE]),
+            &["Matching credential not found"],
+        );
+        succeeded(&kvno(&["--no-store", SERVICE]));
+        refused(
+            &kvno(&["--cached-only", SERVICE]),
+            &["Matching credential not found"],
+        );
+        let other = world.scratch.cache("out");
+        succeeded(&kvno(&["--out-cache", &other, SERVICE, "host/localhost"]));
+        refused(
+            &kvno(&["--cached-only", SERVICE]),
+            &["Matching credential not found"],
+        );
+        let out = world.run::<&str>(make.other(), "out", "klist", &[]);
+        assert!(
+            out.stdout.contains(SERVICE) && !out.stdout.contains("krbtgt/"),
+            "{out}"
+        );
+        let named = kvno(&["-S", "host", "localhost"]);
+        assert!(named.stdout.starts_with("host/localhost@"), "{named}");
+        succeeded(&kvno(&["--cached-only", "-u", "host/localhost"]));
+        let keytab = world.path("client.keytab");
+        let invalid = kvno(&["-k", &keytab, SERVICE]);
+        refused(&invalid, &["kvno = 1, keytab entry invalid"]);
+    }
+}
+
+/// Settings of MIT's caches and addresses of its tickets, in ours and the other way round.
+#[test]
+fn settings_and_addresses_are_shown_alike() {
+    let Some(world) = World::new() else { return };
+    let mut settings = Vec::new();
+    for make in BOTH {
+        let name = format!("bound-{make:?}");
+        let default = world.scratch.cache(&name);
+        succeeded(&keytab_login(&world, make, &default, &["-a"], "alice"));
+        for options in [
+            &["-C"][..],
+            &["-d"],
+            &["-a", "-n"],
+            &["-a", "-n", "-d", "-e", "-f"],
+        ] {
+            let [ours, mit] = BOTH.map(|reader| world.run(reader, &name, "klist", options));
+            succeeded(&ours);
+            assert_eq!(lines(&ours.stdout), lines(&mit.stdout), "{options:?}");
+        }
+        let shown = world
+            .run(Make::Ours, &name, "klist", &["-C", "-a", "-n"])
+            .stdout;
+        let mut lines: Vec<String> = shown
+            .lines()
+            .filter(|line| line.starts_with("config: ") || line.contains("Addresses: "))
+            .map(str::to_owned)
+            .collect();
+        lines.sort();
+        settings.push(lines);
+    }
+    assert_eq!(settings[0], settings[1]);
+    assert!(
+        settings[0]
+            .iter()
+            .any(|line| line.contains("pa_type(") && line.ends_with(" = 2"))
+    );
+    world.logged_in(Make::Mit, "referred", &["alice"]);
+    // Kept under the name that was asked for, which is not the ticket's.
+    succeeded(&world.run(Make::Mit, "referred", "kvno", &["host/localhost@"]));
+    let [ours, mit] =
+        BOTH.map(|reader| world.run(reader, "referred", "klist", &["-e", "-f", "-a", "-n"]));
+    assert!(
+        mit.stdout.contains("Ticket server: host/localhost@"),
+        "{mit}"
+    );
+    // Everything but the moments, whose years the two write differently.
+    let details = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.starts_with('\t'));
+        lines
+            .map(|line| line.split("Flags: ").last().unwrap_or_default().to_owned())
+            .collect()
+    };
+    assert_eq!(details(&ours.stdout), details(&mit.stdout));
+}
+
+/// The phrases of MIT's tools that scripts look for stand in our tools' texts, too, and the statuses agree.
+#[test]
+fn failures_have_mits_phrases() {
+    let Some(world) = World::new() else { return };
+    let login = |make, user: &str, password: &str| world.kinit(make, "none", &[user], password);
+    for (user, password, phrase) in [
+        (
+            "alice",
+            "wrong",
+            "Password incorrect while getting initial credentials",
+        ),
+        (
+            "nobody",
+            "x",
+            "not found in Kerberos database while getting initial credentials",
+        ),
+        (
+            "user-locked",
+            "secret-locked",
+            "credentials have been revoked while getting initial credentials",
+        ),
+        (
+            "user-expired",
+            "secret-expired",
+            "entry in database has expired while getting initial credentials",
+        ),
+    ] {
+        for make in BOTH {
+            refused(&login(make, user, password), &[phrase]);
+        }
+    }
+    for make in BOTH {
+        let klist = world.run::<&str>(make, "none", "klist", &[]);
+        refused(&klist, &["klist: No credentials cache found"]);
+        let kvno = world.run(make, "none", "kvno", &[SERVICE]);
+        refused(&kvno, &["kvno: No credentials cache found"]);
+        let renewal = world.run(make, "none", "kinit", &["-R"]);
+        refused(&renewal, &["kinit: No credentials cache found"]);
+        world.logged_in(make, "cc", &["alice"]);
+        let unknown = world.run(make, "cc", "kvno", &["no/such"]);
+        refused(
+            &unknown,
+            &["not found in Kerberos database while getting credentials for no/such@"],
+        );
+        let keytab = world.path("client.keytab");
+        let unknown = world.run(
+            make,
+            "cc",
+            "kinit",
+            &["-E", "-k", "-t", &keytab, "alice@suffix.example"],
+        );
+        assert_eq!(unknown.status.code(), Some(1), "{unknown}");
+        let unknown = world.kinit(make, "cc", &["-E", "alice@suffix.example"], "x");
+        refused(&unknown, &["not found in Kerberos database"]);
+    }
+}
+
+/// MIT's long options, and what asks for a canonical name.
+#[test]
+fn long_options_are_taken_alike() {
+    let Some(world) = World::new() else { return };
+    for make in BOTH {
+        let name = format!("long-{make:?}");
+        let default = world.scratch.cache(&name);
+        let options = [
+            "--noforwardable",
+            "--proxiable",
+            "--noaddresses",
+            "--canonicalize",
+        ];
+        succeeded(&keytab_login(&world, make, &default, &options, "alice"));
+        let shown = world.run(make.other(), &name, "klist", &["-f"]);
+        assert!(shown.stdout.contains("Flags: PRIA"), "{shown}");
+        succeeded(&world.run(make, &name, "kinit", &["-R"]));
+        for pac in ["--request-pac", "--no-request-pac"] {
+            succeeded(&keytab_login(&world, make, &default, &[pac], "alice"));
+        }
+        let again = world.scratch.cache("again");
+        succeeded(&keytab_login(
+            &world,
+            make.other(),
+            &again,
+            &["-I", &default],
+            "alice",
+        ));
+    }
 }
