@@ -109,8 +109,7 @@ impl Job {
         // end with a failure, and not to wait for a thread that is no more.
         let call = || self.call_unguarded(work, span);
         let told = || tracing::dispatcher::with_default(&self.dispatch, call);
-        catch_unwind(AssertUnwindSafe(told))
-            .unwrap_or(Outcome::Failed(AttemptError::Panicked))
+        catch_unwind(AssertUnwindSafe(told)).unwrap_or(Outcome::Failed(AttemptError::Panicked))
     }
 
     fn call_unguarded(&self, work: &Work, span: Span) -> Outcome {

@@ -9,6 +9,7 @@
 mod dns;
 mod events;
 mod hostname;
+mod https;
 mod memory;
 mod misbehaving;
 // The same tests again, over tokio.
