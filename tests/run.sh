@@ -23,6 +23,8 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+# How long the tools of both makes work on one credential cache.
+[ -n "$all" ] && export TRIHOUND_STRESS_SECONDS=${TRIHOUND_STRESS_SECONDS:-60}
 case $mode in native | docker | podman) ;; *) echo "run.sh: --kdc takes native, docker or podman" >&2; exit 2 ;; esac
 
 scratch=$(mktemp -d)

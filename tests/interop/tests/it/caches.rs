@@ -157,10 +157,11 @@ fn a_writer_of_ours() {
     let pause = Duration::from_micros(order.next().unwrap().parse().unwrap());
     let cache = open(Path::new(order.next().unwrap()));
     println!("\nbegun");
-    let mut seen = 0;
+    let (mut seen, mut next) = (0, Instant::now());
     for number in 0..WRITES {
         seen += usize::from(write_one(cache.as_ref(), writer, number));
-        std::thread::sleep(pause);
+        next += pause;
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     println!("\nseen {seen}");
 }
