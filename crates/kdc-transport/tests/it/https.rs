@@ -23,13 +23,12 @@ fn drivers(kdcs: &[String], post: impl HttpsPost + 'static) -> Vec<Driver> {
     let blocking = KdcTransport::with_limits(config(1465, kdcs.to_vec()), quick())
         .with_https(Arc::new(post))
         .with_memory(ServerMemory::new());
-    let mut drivers = Vec::new();
-    #[cfg(feature = "tokio")]
-    drivers.push(Driver::asynchronous(
-        &blocking.clone().with_memory(ServerMemory::new()),
-    ));
-    drivers.push(Driver::Blocking(blocking));
-    drivers
+    let own_memory = blocking.clone().with_memory(ServerMemory::new());
+    vec![
+        #[cfg(feature = "tokio")]
+        Driver::asynchronous(&blocking),
+        Driver::Blocking(own_memory),
+    ]
 }
 
 fn ask(driver: &mut Driver) -> Result<Vec<u8>, TransportFailure> {
