@@ -137,6 +137,7 @@ pub use stream::SecureStream;
 pub use trihound_asn1 as asn1;
 pub use trihound_crypto as crypto;
 pub use trihound_crypto::OsRandom;
+pub use trihound_kdc_transport as transport;
 pub use trihound_kdc_transport::KdcTransport;
 pub use trihound_kerberos as kerberos;
 pub use trihound_kerberos::{Kerberos, KerberosConfig, KerberosCredential};
