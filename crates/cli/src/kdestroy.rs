@@ -61,10 +61,10 @@ fn destroy_all(name: &CacheName, config: &Config) -> Result<(), Failure> {
         let destroyed = caches::open(&name, config)
             .and_then(|cache| Ok(cache.destroy()?))
             .map_err(|failure| failure.context(&name));
-        if let Err(failure) = destroyed {
-            if let Err(earlier) = std::mem::replace(&mut result, Err(failure)) {
-                eprintln!("kdestroy: {earlier}");
-            }
+        if let Err(failure) = destroyed
+            && let Err(earlier) = std::mem::replace(&mut result, Err(failure))
+        {
+            eprintln!("kdestroy: {earlier}");
         }
     }
     result

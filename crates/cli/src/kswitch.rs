@@ -32,7 +32,8 @@ fn switch(arguments: &Arguments) -> Result<(), Failure> {
             caches::of_principal(&name, &config, &principal)?
         }
     };
-    let collection = caches::collection(&name, &config)?;
+    let cache = caches::open(&name, &config)?;
+    let collection = caches::collection(cache.name(), &config)?;
     if !collection.can_switch() {
         // As MIT's kswitch, which ends with 0: the one cache there is, is the primary one.
         eprintln!(
@@ -40,5 +41,6 @@ fn switch(arguments: &Arguments) -> Result<(), Failure> {
         );
         return Ok(());
     }
-    Ok(collection.switch_to(&name)?)
+    caches::read(&*cache)?;
+    Ok(collection.switch_to(cache.name())?)
 }

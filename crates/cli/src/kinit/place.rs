@@ -36,6 +36,10 @@ impl Place {
         client: Principal,
     ) -> Result<Self, Failure> {
         if arguments.cache.is_some() {
+            if let CacheName::Kcm(_) = default {
+                // A daemon that does not answer is told of before a password is asked for.
+                caches::open(&default, config)?.principal()?;
+            }
             arguments.say(&format!("Using specified cache: {default}"));
             return Ok(Self {
                 client,

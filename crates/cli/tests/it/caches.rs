@@ -105,6 +105,10 @@ fn a_collection_is_listed_switched_and_destroyed() {
     // bob's ticket has ended, and the others' have not.
     run(&["klist", "-s"]).refused(1, "");
     run(&["klist", "-s", "-A"]).said();
+    // The name of the collection leads to its primary cache.
+    run(&["kswitch", "-c", &format!("DIR:{directory}")]).said();
+    let none = format!("DIR::{directory}/tktx");
+    run(&["kswitch", "-c", &none]).refused(1, "kswitch: No credentials cache found");
     run(&["kswitch", "-p", "dave"]).refused(1, "Matching credential not found");
     let contents = run(&["klist", "-A"]).said().to_owned();
     assert_eq!(

@@ -75,6 +75,27 @@ fn a_cache_of_the_process_is_no_place_for_a_login() {
         .refused(1, "would be gone when this program ends");
 }
 
+/// Before a password is asked for: standard input has none.
+#[test]
+fn a_daemon_that_is_not_there_is_told_of_first() {
+    let scratch = Scratch::new();
+    let config = "[libdefaults]\n default_realm = TEST.EXAMPLE\n kcm_socket = nobody-listens\n";
+    std::fs::write(scratch.path().join("krb5.conf"), config).unwrap();
+    for arguments in [
+        &["kinit", "-c", "KCM:", "alice"][..],
+        &["klist", "KCM:"],
+        &["klist", "-l", "KCM:"],
+        &["kswitch", "-c", "KCM:"],
+        &["kvno", "-c", "KCM:", "x/y"],
+    ] {
+        scratch
+            .run(arguments)
+            .refused(1, "nobody listens at nobody-listens");
+    }
+    let silent = scratch.run(&["klist", "-s", "KCM:"]);
+    assert_eq!((silent.status, silent.stderr.as_str()), (Some(1), ""));
+}
+
 #[test]
 fn types_that_are_not_served_say_what_to_do() {
     let scratch = Scratch::new();
