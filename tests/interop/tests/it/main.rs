@@ -21,5 +21,6 @@ mod keyring;
 mod kkdcp;
 mod logins;
 mod matrix;
+mod services;
 mod tools;
 mod world;
