@@ -215,6 +215,18 @@ impl Principal {
         self.name.name_string.iter().map(KerberosString::as_bytes)
     }
 
+    /// Whether both are the same service of one realm, be it on different hosts: two components, of
+    /// which the first are equal.
+    #[must_use]
+    pub fn is_same_service(&self, other: &Self) -> bool {
+        let service = |name: &Self| match name.name.name_string.as_slice() {
+            [service, _] => Some(service.as_bytes().to_vec()),
+            _ => None,
+        };
+        let own = service(self);
+        own.is_some() && own == service(other) && self.realm == other.realm
+    }
+
     /// The same name in another realm.
     #[must_use]
     pub fn with_realm(&self, realm: impl Into<Realm>) -> Self {

@@ -148,7 +148,8 @@ pub fn accept_ap_req(
         return Err(Policy::UserToUserNotOffered.into());
     }
     let policy = &environment.config.permitted_enctypes;
-    let (ticket, server) = keys::open_ticket(&message.ticket.decode()?, request, policy)?;
+    let config = &environment.config;
+    let (ticket, server) = keys::open_ticket(&message.ticket.decode()?, request, config)?;
     let client = Principal {
         realm: ticket.crealm.clone(),
         name: ticket.cname.clone(),

@@ -5,21 +5,25 @@ use trihound_crypto::{Enctype, EnctypePolicy, KeyUsage};
 use trihound_secret::SecretBytes;
 
 use super::acceptor::AcceptRequest;
-use crate::{CredentialFailure, Error, KeytabEntry, PeerMisbehaved, Policy, Principal, trace};
+use crate::{
+    Config, CredentialFailure, Error, KeytabEntry, PeerMisbehaved, Policy, Principal, trace,
+};
 
 /// Keytab entries that an error text lists.
 const LISTED_ENTRIES: usize = 8;
 
 /// Decrypts the ticket with the first key that fits; also gives the principal whose key it was.
 ///
-/// With a named principal only its keys count, whatever name the ticket bears. Without one, the
+/// With a named principal only its keys count, whatever name the ticket bears; where the
+/// configuration ignores the acceptor's host name, those of the same service on any host. Without one, the
 /// ticket's own name comes first, and then, where policy has it so, every other key of that type and
 /// version, since aliases and letter case in a directory differ from the keytab's names.
 pub(super) fn open_ticket(
     ticket: &Ticket,
     request: &AcceptRequest<'_>,
-    policy: &EnctypePolicy,
+    config: &Config,
 ) -> Result<(EncTicketPart, Principal), Error> {
+    let policy = &config.permitted_enctypes;
     let named = Principal {
         realm: ticket.realm.clone(),
         name: ticket.sname.clone(),
@@ -33,11 +37,22 @@ pub(super) fn open_ticket(
             enctype,
         })?;
     trace::ticket_to_open(&named, enctype, kvno);
-    let wanted = request.principal.unwrap_or(&named);
-    let others = (request.principal.is_none() && request.policy.try_other_keys)
+    let is_any_host = |principal: &Principal| {
+        config.ignore_acceptor_hostname
+            && request
+                .principal
+                .is_some_and(|asked| asked.is_same_service(principal))
+    };
+    let wanted = match request.principal {
+        Some(asked) if !is_any_host(&named) => asked,
+        _ => &named,
+    };
+    let all = request.principal.is_none() && request.policy.try_other_keys;
+    let others = (all || config.ignore_acceptor_hostname)
         .then(|| request.keytab.others(wanted, kvno, enctype))
         .into_iter()
-        .flatten();
+        .flatten()
+        .filter(|entry| all || is_any_host(&entry.principal));
     let own = request.keytab.candidates(wanted, kvno, enctype);
     let has_own = !own.is_empty();
     let mut tried: usize = 0;

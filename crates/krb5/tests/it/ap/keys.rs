@@ -62,6 +62,41 @@ fn row_7_a_named_principal_uses_its_own_keys_only() {
     );
 }
 
+/// Conformance row 7: where the configuration ignores the acceptor's host name, keys of the same
+/// service on any host count, and no others.
+#[test]
+fn row_7_a_service_may_be_taken_on_any_host_if_configured() {
+    let accept = |who: &Principal, ignore: bool| {
+        let mut pair = Pair::new();
+        let mut config = Config::clone(&pair.world.environment.config);
+        config.ignore_acceptor_hostname = ignore;
+        pair.world.environment.config = Arc::new(config);
+        let message = pair.send(&pair.request()).message;
+        pair.accept_as(&message, Some(who))
+    };
+    let mut elsewhere = service();
+    elsewhere.name.name_string[1] = "elsewhere.example".into();
+    assert_eq!(accept(&elsewhere, true).unwrap().server, service());
+    assert_eq!(accept(&service(), true).unwrap().server, service());
+    let mut other_service = elsewhere.clone();
+    other_service.name.name_string[0] = "host".into();
+    let hostless = Principal::parse("HTTP", Some(REALM)).unwrap();
+    for (who, ignore) in [
+        (&elsewhere, false),
+        (&other_service, true),
+        (&elsewhere.with_realm("OTHER"), true),
+        (&hostless, true),
+    ] {
+        assert!(
+            matches!(
+                accept(who, ignore),
+                Err(Error::Credential(CredentialFailure::NoKeyForTicket { .. }))
+            ),
+            "{who}"
+        );
+    }
+}
+
 /// Conformance row 7: without a named principal the other keys are tried by policy.
 #[test]
 fn row_7_other_keys_are_tried_by_policy() {
