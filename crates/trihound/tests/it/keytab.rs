@@ -5,12 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use trihound::environment::{KeytabName, NamedKeytab, read_keytab, write_keytab};
+use trihound::environment::{
+    CacheName, KeytabName, NamedKeytab, UserStore, read_keytab, write_keytab,
+};
 use trihound::krb5::{KeyMaterial, Keytab, KeytabEdit, KeytabEntry, Principal, StoreError};
 use trihound::sansio::{Clock, FixedClock, SystemClock, Timestamp};
+use trihound::secret::SecretString;
+use trihound::sspi::{AcceptorRequirements, InitiatorRequirements};
+use trihound::{Acceptor, Initiator, KerberosCredential};
 use trihound_crypto::Enctype;
 
-use crate::support::Directory;
+use crate::support::{Directory, SERVICE, alice, keytab, realm, side};
 
 const AES128: Enctype = Enctype::AES128_CTS_HMAC_SHA1_96;
 
@@ -229,7 +234,56 @@ fn a_lock_that_nobody_gives_back_is_told() {
     let begun = std::time::Instant::now();
     let error = file(&path).add(vec![entry("host/a", 2)]).unwrap_err();
     drop(holder);
-    assert!(error.to_string().contains("locked"), "{error}");
+    assert!(
+        error.to_string().contains("lock for ten seconds"),
+        "{error}"
+    );
     assert!(begun.elapsed() < Duration::from_secs(30));
     file(&path).add(vec![entry("host/a", 2)]).unwrap();
+}
+
+/// The keytab of a running service is exchanged for one with new keys alone: who has a ticket in the old
+/// key is let in, and so it stays for whoever has one in the new key.
+#[test]
+fn a_running_service_takes_tickets_in_its_replaced_key() {
+    let directory = Directory::new();
+    let path = directory.0.join("keytab");
+    let realm = realm();
+    let keytab = keytab(&realm);
+    write_keytab(&path, &keytab).unwrap();
+    let no_cache = CacheName::Memory(format!("it-rotation-{}", std::process::id()));
+    let store = UserStore::new(no_cache, path.clone(), directory.0.join("client"));
+    let service = KerberosCredential::acceptor_from_store(Arc::new(store), None);
+    let (acceptors, service) = side(service);
+    let (initiators, client) = side(KerberosCredential::from_password(
+        alice(),
+        SecretString::from("password"),
+    ));
+    let mut kdc = realm.transport();
+    let mut handshake = || {
+        let asked = InitiatorRequirements::empty();
+        let mut initiator = Initiator::new(&initiators, client, SERVICE, asked);
+        let token = initiator.step(None, &mut kdc).unwrap().token.unwrap();
+        let mut acceptor = Acceptor::new(&acceptors, service, AcceptorRequirements::empty());
+        acceptor.step(&token).map(|leg| leg.complete)
+    };
+    assert!(handshake().unwrap());
+    let rotated: Keytab = keytab
+        .entries()
+        .iter()
+        .map(|entry| {
+            let length = entry.key.expose().len();
+            let key = KeyMaterial::new(entry.key.enctype(), vec![9; length].into());
+            let now = SystemClock.now();
+            KeytabEntry::new(entry.principal.clone(), entry.kvno + 1, now, key)
+        })
+        .collect();
+    write_keytab(&path, &rotated).unwrap();
+    assert!(
+        handshake().unwrap(),
+        "the client's ticket is in the old key"
+    );
+    // What was taken away without a successor is not served.
+    write_keytab(&path, &Keytab::new()).unwrap();
+    assert!(handshake().is_err());
 }
