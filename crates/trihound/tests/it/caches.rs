@@ -318,7 +318,7 @@ fn the_name_of_one_cache_of_a_directory_stands_for_that_one() {
     let alone = collection(&one);
     assert!(alone.list().unwrap().is_empty());
     open(&one).initialize(&filled(&bob())).unwrap();
-    assert_eq!(alone.list().unwrap(), [one.clone()]);
+    assert_eq!(alone.list().unwrap(), std::slice::from_ref(&one));
     assert_eq!(alone.primary().unwrap(), Some(one.clone()));
     assert!(matches!(alone.create(), Err(StoreError::Unusable { .. })));
     alone.switch_to(&one).unwrap();
