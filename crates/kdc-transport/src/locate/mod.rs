@@ -104,9 +104,11 @@ fn kdcs(
             server.primary = primary.servers.iter().any(|one| one.same_place(server));
         }
     }
-    // Who lists a realm's KDCs and no primary one has none: a wrong password does not wait for DNS.
-    let asks_dns = !primary_only || config.kdcs(realm).is_empty();
-    if found.servers.is_empty() && asks_dns {
+    // Where the configuration names servers, it alone counts: a mistake in it is to be seen, and
+    // who lists a realm's KDCs and no primary one has none, so that a wrong password does not wait
+    // for DNS.
+    let primary_named = primary_only && !configured.primary_kdcs.is_empty();
+    if config.kdcs(realm).is_empty() && !primary_named {
         let srv_service = if primary_only {
             "_kerberos-master"
         } else {
@@ -135,9 +137,12 @@ fn kpasswd(config: &Config, realm: &str, resolver: &dyn Resolve, found: &mut Fou
     let none = RealmConfig::default();
     let configured = config.realms.get(realm).unwrap_or(&none);
     take(texts(&configured.kpasswd_servers), KPASSWD_PORT, found);
-    if found.servers.is_empty() {
+    if configured.kpasswd_servers.is_empty() {
         take(texts(&configured.admin_servers), KPASSWD_PORT, found);
         move_to_kpasswd_port(found);
+    }
+    if !configured.kpasswd_servers.is_empty() || !configured.admin_servers.is_empty() {
+        return;
     }
     for service in ["_kpasswd", "_kerberos-adm"] {
         if !found.servers.is_empty() || found.over {
@@ -213,6 +218,16 @@ fn nobody(config: &Config, request: &ExchangeRequest, found: Found) -> Transport
             };
         }
     };
+    if found.lines.iter().any(|line| !line.starts_with("DNS: ")) {
+        return TransportFailure {
+            realm: realm.to_owned(),
+            attempts: found.lines,
+            advice: format!(
+                "no server that is configured can be used: write {relation} for {realm} in the \
+                 [realms] section of krb5.conf"
+            ),
+        };
+    }
     let dns = if !config.dns_lookup_kdc {
         "DNS was not asked, since `dns_lookup_kdc = false`"
     } else if !is_domain(realm) {

@@ -331,6 +331,31 @@ fn what_was_tried_in_vain_is_told() {
 }
 
 #[test]
+fn a_mistake_in_the_configuration_is_told_and_dns_is_not_asked() {
+    let dns = Fake::default()
+        .srv("_kerberos._udp.R.EXAMPLE", &[(0, 0, 88, "a")])
+        .srv("_kerberos-master._udp.R.EXAMPLE", &[(0, 0, 88, "a")]);
+    let wrong = config(RealmConfig {
+        kdcs: list(&["a b", "http://c"]),
+        kpasswd_servers: list(&["d:"]),
+        ..RealmConfig::default()
+    });
+    for (service, count) in [(Service::Kdc, 2), (Service::Kpasswd, 1)] {
+        let request = request(service, TransportHint::Any);
+        let failure = locate(&wrong, &request, &dns).unwrap_err();
+        assert!(
+            failure.advice.contains("configured can be used"),
+            "{failure}"
+        );
+        assert_eq!(failure.attempts.len(), count, "{failure}");
+    }
+    let primary = request(Service::Kdc, TransportHint::PrimaryOnly);
+    let failure = locate(&wrong, &primary, &dns).unwrap_err();
+    assert_eq!(failure, TransportFailure::no_primary("R.EXAMPLE"));
+    assert!(dns.asked().is_empty(), "{:?}", dns.asked());
+}
+
+#[test]
 fn the_number_of_servers_is_bounded() {
     let names: Vec<String> = (0..200).map(|index| format!("k{index}")).collect();
     let records: Vec<_> = names.iter().map(|n| (0, 0, 88, n.as_str())).collect();
