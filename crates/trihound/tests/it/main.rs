@@ -11,3 +11,4 @@ mod programs;
 mod services;
 mod store;
 mod support;
+mod trace;

@@ -8,6 +8,7 @@
 )]
 
 mod caches;
+mod conf;
 mod contexts;
 mod cross_realm;
 mod dead_kdcs;
@@ -18,6 +19,7 @@ mod embedded;
 mod kcm;
 #[cfg(target_os = "linux")]
 mod keyring;
+mod keytabs;
 mod kkdcp;
 mod logins;
 mod matrix;
