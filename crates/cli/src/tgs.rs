@@ -6,7 +6,7 @@ use trihound_krb5::{
     Config, CredentialCache, Credentials, Environment, Principal, TgsExchange, TgsOutcome,
     TgsRequest,
 };
-use trihound_sansio::{Clock, DriveError, SystemClock, drive};
+use trihound_sansio::{Clock, DriveError, SystemClock, Timestamp, drive};
 
 use crate::network::kdc_transport;
 use crate::outcome::Failure;
@@ -53,18 +53,39 @@ pub(crate) fn get(
     cache: &CredentialCache,
     server: &Principal,
 ) -> Result<Vec<Arc<Credentials>>, Failure> {
-    let tgt = cache.tgt(SystemClock.now()).ok_or_else(|| {
-        Failure::new(format!(
-            "no valid ticket-granting ticket of {} in the cache; log in with kinit",
-            cache.principal
-        ))
-    })?;
+    let now = SystemClock
+        .now()
+        .shifted(cache.time_offset.unwrap_or_default());
+    let tgt = cache
+        .tgt(now)
+        .ok_or_else(|| no_granting_ticket(cache, server, now))?;
     let mut request = TgsRequest::new(Arc::clone(tgt), server.clone());
     request.time_offset = cache.time_offset.unwrap_or(0);
     let outcome = exchange(config, request, Doing::ServiceTicket(server))?;
     let mut tickets = outcome.tgts;
     tickets.push(Arc::new(outcome.credentials));
     Ok(tickets)
+}
+
+fn no_granting_ticket(cache: &CredentialCache, server: &Principal, now: Timestamp) -> Failure {
+    let client = &cache.principal;
+    let krbtgt = Principal::krbtgt(&client.realm);
+    let ended = cache
+        .credentials
+        .iter()
+        .filter(|ticket| ticket.server == krbtgt && ticket.client == *client)
+        .map(|ticket| ticket.endtime)
+        .max();
+    Failure::new(match ended {
+        Some(end) => format!(
+            "Ticket expired while getting credentials for {server}: the ticket-granting ticket of {client} ended at \
+             {end}, now is {now}; log in again (kinit)"
+        ),
+        None => format!(
+            "Matching credential not found while getting credentials for {server}: the cache of {client} has no \
+             ticket-granting ticket; log in with kinit"
+        ),
+    })
 }
 
 /// Renews a ticket.
