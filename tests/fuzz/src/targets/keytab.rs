@@ -1,7 +1,8 @@
-//! Keytab files: what was read is written and read to the same entries.
+//! Keytab files: what was read is written and read to the same entries, and a file changed in place has
+//! what it had, without what was deleted, with what was added.
 
 use trihound_crypto::EnctypePolicy;
-use trihound_krb5::{Keytab, KeytabEntry};
+use trihound_krb5::{KeyMaterial, Keytab, KeytabEdit, KeytabEntry};
 
 pub fn run(data: &[u8]) {
     let Ok(keytab) = Keytab::parse(data) else {
@@ -12,6 +13,7 @@ pub fn run(data: &[u8]) {
         let _ = keytab.find(&entry.principal, Some(entry.kvno), entry.key.enctype());
         let _ = keytab.client_keys(&entry.principal, &policy).len();
     }
+    change(data, &keytab);
     let Ok(bytes) = keytab.to_bytes() else {
         return;
     };
@@ -20,6 +22,35 @@ pub fn run(data: &[u8]) {
     for (before, after) in keytab.entries().iter().zip(again.entries()) {
         assert!(same(before, after), "{before:?} became {after:?}");
     }
+}
+
+/// Deletes one entry of the file as it is and adds one.
+fn change(data: &[u8], keytab: &Keytab) {
+    let Some(first) = keytab.entries().first() else {
+        return;
+    };
+    let added = KeytabEntry::new(
+        first.principal.clone(),
+        7,
+        first.timestamp,
+        KeyMaterial::new(first.key.enctype(), vec![7; 16].into()),
+    );
+    let edit = KeytabEdit {
+        add: vec![added],
+        remove: vec![keytab.entries().len() / 2],
+    };
+    let Ok(stages) = edit.plan(data) else {
+        return;
+    };
+    let mut file = data.to_vec();
+    for write in stages.iter().flatten() {
+        let end = write.offset + write.bytes.len();
+        file.resize(file.len().max(end), 0);
+        file[write.offset..end].copy_from_slice(write.bytes.expose());
+        Keytab::parse(&file).expect("a keytab at every moment");
+    }
+    let after = Keytab::parse(&file).expect("a keytab in the end");
+    assert_eq!(after.entries().len(), keytab.entries().len());
 }
 
 fn same(a: &KeytabEntry, b: &KeytabEntry) -> bool {
