@@ -8,7 +8,7 @@ use std::sync::Arc;
 use trihound::environment::CacheName;
 use trihound::environment::ccache::{self, Cache, Collection};
 use trihound::environment::{load_config_from, read_cache};
-use trihound::krb5::{Config, CredentialCache, Principal};
+use trihound::krb5::{Config, CredentialCache, Credentials, Principal};
 use trihound_interop::Finished;
 
 use crate::world::{BOTH, Make, World, finished, lines, succeeded};
@@ -230,6 +230,43 @@ pub(crate) fn one_alone(desk: &Desk) {
     assert_eq!(desk.collection().primary().unwrap().as_ref(), listed.last());
     let elsewhere = CacheName::parse("FILE:/nonexistent").unwrap();
     assert!(single.switch_to(&elsewhere).is_err());
+}
+
+/// Threads of ours and MIT's kvno add tickets at once, and none is lost.
+pub(crate) fn many_at_once(desk: &Desk) {
+    let (_, content) = desk.mit_file();
+    let cache = desk.open(&desk.collection);
+    cache.initialize(&content).unwrap();
+    let name = cache.name().to_string();
+    let made = |server: String| {
+        let first = &content.credentials[0];
+        Arc::new(Credentials {
+            client: first.client.clone(),
+            server: Principal::parse(&server, Some("TRIHOUND.TEST")).unwrap(),
+            session_key: first.session_key.duplicate(),
+            ticket: b"ticket".to_vec(),
+            addresses: Vec::new(),
+            authdata: Vec::new(),
+            second_ticket: Vec::new(),
+            ..*first.as_ref()
+        })
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (made, name) = (&made, &name);
+            scope.spawn(move || {
+                let cache = desk.open(name);
+                for number in 0..5 {
+                    cache.store(&made(format!("s{thread}-{number}"))).unwrap();
+                }
+            });
+        }
+        for service in ["host/rolled.localhost", "host/aes256.localhost"] {
+            succeeded(&desk.run(Make::Mit, &name, "kvno", &["-q", service]));
+        }
+    });
+    let held = servers(&cache.read().unwrap().unwrap());
+    assert_eq!(held.len(), content.credentials.len() + 20 + 2, "{held:?}");
 }
 
 /// The tools of both makes, each with the other's tickets.

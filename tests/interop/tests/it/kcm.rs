@@ -116,6 +116,16 @@ fn one_cache_of_sssds_kcm_stands_for_itself() {
 }
 
 #[test]
+fn many_at_once_lose_nothing_in_heimdals_kcm() {
+    with("heimdal", |daemon| desk::many_at_once(&daemon.desk));
+}
+
+#[test]
+fn many_at_once_lose_nothing_in_sssds_kcm() {
+    with("sssd", |daemon| desk::many_at_once(&daemon.desk));
+}
+
+#[test]
 fn tools_of_both_makes_work_on_heimdals_kcm() {
     with("heimdal", |daemon| desk::tools(&daemon.desk));
 }

@@ -110,6 +110,17 @@ mod inside {
 
     #[test]
     #[ignore = "run by keyrings_are_mits_and_ours, in a namespace of its own"]
+    fn many_at_once_lose_nothing() {
+        for collection in ["KEYRING:session:many", "KEYRING:persistent:0:many"] {
+            with(collection, |desk| {
+                desk::many_at_once(desk);
+                desk.open(collection).destroy().unwrap();
+            });
+        }
+    }
+
+    #[test]
+    #[ignore = "run by keyrings_are_mits_and_ours, in a namespace of its own"]
     fn tools_of_both_makes() {
         for collection in [
             "KEYRING:session:tools",

@@ -1,6 +1,6 @@
 use std::fmt::Display;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use trihound_krb5::ccache::keyring::{
     Anchor, KeyringName, PRIMARY_KEY, PRINCIPAL_KEY, TIME_OFFSETS_KEY, UNIQUE_PREFIX, config_key,
@@ -25,6 +25,9 @@ pub(super) struct KeyringCache {
     name: CacheName,
     keyring: KeyringName,
 }
+
+/// Held while keyrings are made, so that threads of this process do not make one twice.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// A cache's keyring, and the collection's that it is in.
 #[derive(Clone, Copy)]
@@ -91,6 +94,7 @@ impl KeyringCache {
     }
 
     fn find_or_make(&self) -> io::Result<Place> {
+        let _turn = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         let collection = make_collection(&self.keyring)?;
         let name = self.subsidiary();
         if kernel::search(collection, Kind::User, PRIMARY_KEY, None)?.is_none() {
@@ -104,7 +108,7 @@ impl KeyringCache {
                     kernel::link(place.cache, collection)?;
                     place.cache
                 }
-                None => kernel::add(collection, Kind::Keyring, name, &[])?,
+                None => make_keyring(collection, name)?,
             },
         };
         Ok(Place { collection, cache })
@@ -410,13 +414,20 @@ fn make_collection(name: &KeyringName) -> io::Result<Serial> {
     let (ring, possess) = anchor(name)?;
     let key = name.collection_key();
     match possess {
-        None => kernel::add(ring, Kind::Keyring, &key, &[]),
+        None => make_keyring(ring, &key),
         Some(possess) => {
             let made = kernel::add(possess.serial(), Kind::Keyring, &key, &[])?;
             kernel::link(made, ring)?;
-            Ok(made)
+            Ok(find_collection(name)?.unwrap_or(made))
         }
     }
+}
+
+/// A new keyring takes the place of one of its name, and the kernel has no way to make one only if
+/// there is none: of two programs that made it at once, both go on with the one that is there now.
+fn make_keyring(ring: Serial, name: &str) -> io::Result<Serial> {
+    let made = kernel::add(ring, Kind::Keyring, name, &[])?;
+    Ok(kernel::search(ring, Kind::Keyring, name, None)?.unwrap_or(made))
 }
 
 /// The name of a collection's primary cache, whether or not there is one.
