@@ -4,7 +4,7 @@
 //! and `includedir` find under the digit that a path ends in.
 
 use trihound_krb5::config::{parse_boolean, parse_duration};
-use trihound_krb5::{Config, Profile, ProfileSource};
+use trihound_krb5::{Config, Principal, Profile, ProfileSource};
 
 struct Files(Vec<String>);
 
@@ -49,11 +49,23 @@ pub fn run(data: &[u8]) {
         }
         let _ = config.realm_of_host("www.example.test");
         let _ = config.realm_of_host("");
+        let _ = (config.as_enctypes(), config.tgs_enctypes());
+        for warning in config.warnings() {
+            let _ = warning.to_string();
+        }
+        for realm in config.realms.keys() {
+            let _ = (config.login_defaults(realm), config.capath(realm, "EXAMPLE.TEST"));
+            let _ = config.appdefault("telnet", Some(realm), "option");
+        }
         let _ = (
-            config.as_enctypes(),
-            config.tgs_enctypes(),
-            config.warnings(),
+            config.fallback_realm("www.example.test"),
+            config.qualified_host("www"),
         );
+        for name in ["joe", "joe/admin", "host/www.example.test@OTHER"] {
+            if let Ok(principal) = Principal::parse(name, Some("EXAMPLE.TEST")) {
+                let _ = config.auth_to_local(&principal);
+            }
+        }
     }
     let mut twice = profile.clone();
     twice.append(profile);
