@@ -85,6 +85,7 @@ pub(crate) struct Leader {
     flights: Flights,
     errand: Errand,
     flight: Arc<Flight>,
+    has_landed: bool,
 }
 
 impl Rest {
@@ -146,6 +147,7 @@ impl Flights {
             flights: self.clone(),
             errand: errand.clone(),
             flight,
+            has_landed: false,
         })
     }
 
@@ -175,15 +177,19 @@ impl Flights {
     /// The leader went away: what was known of failures stays.
     fn abandon(&self, errand: &Errand) {
         let mut board = self.board();
-        if let Some(entry) = board.get_mut(errand) {
-            entry.flight = None;
+        match board.get_mut(errand) {
+            Some(entry) if entry.rest.is_some() => entry.flight = None,
+            _ => {
+                board.remove(errand);
+            }
         }
     }
 }
 
 impl Leader {
     /// Ends the flight and wakes its waiters.
-    pub(crate) fn land(self, outcome: &Result<(), Error>, now: Timestamp) {
+    pub(crate) fn land(mut self, outcome: &Result<(), Error>, now: Timestamp) {
+        self.has_landed = true;
         let failed = outcome.as_ref().err().map(|error| (error.clone(), now));
         self.flights.land(&self.errand, failed);
         self.flight.land(Some(outcome.clone()));
@@ -192,9 +198,9 @@ impl Leader {
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        // After a landing there is nothing left to do: the first one counts.
-        if self.flight.land(None) {
+        if !self.has_landed {
             self.flights.abandon(&self.errand);
+            self.flight.land(None);
         }
     }
 }
@@ -204,18 +210,13 @@ impl Flight {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this was the landing, and not one after it.
-    fn land(&self, landing: Landing) -> bool {
+    fn land(&self, landing: Landing) {
         let mut waiting = self.lock();
-        if waiting.landing.is_some() {
-            return false;
-        }
         waiting.landing = Some(landing);
         let wakers = core::mem::take(&mut waiting.wakers);
         drop(waiting);
         self.landed.notify_all();
         wakers.into_iter().for_each(Waker::wake);
-        true
     }
 
     /// Waits on this thread; `None` when the leader went away.

@@ -106,6 +106,7 @@
 
 pub mod blocking;
 mod client;
+mod connector;
 pub mod environment;
 mod error;
 mod flight;
@@ -126,7 +127,8 @@ use trihound_krb5::{Config, CredentialStore, Environment};
 use trihound_sansio::{Clock, RandomSource, SystemClock};
 use trihound_sspi::{RegisteredPackage, SecurityFunctionTable, SecurityStatus};
 
-pub use client::{Client, ClientBuilder, ClientHandshake, Connector};
+pub use client::{Client, ClientBuilder};
+pub use connector::{ClientHandshake, Connector};
 pub use error::Error;
 pub use handshake::{Acceptor, Initiator, Leg, Refused};
 pub use keeper::Keeper;

@@ -11,9 +11,10 @@ use trihound_sspi::{ChannelBindings, InitiatorRequirements, SecurityFunctionTabl
 use super::keeper::Keeper;
 use super::stream::{SecureStream, read_token, write_token};
 use super::transport::{AnyTransport, AsyncTransports, OffThread};
-use super::{AsyncKdcTransport, off_thread};
-use crate::client::{Choice, Transports, Way};
-use crate::flight::{Errand, Joined};
+use super::{AsyncKdcTransport, joined, off_thread};
+use crate::client::{Transports, Way};
+use crate::connector::Choice;
+use crate::flight::{Errand, Joined, Leader};
 use crate::handshake::{Turn, in_circles, not_complete};
 use crate::tickets::{ClientCore, Need, Next};
 use crate::{ClientBuilder, Error, Initiator, Leg, Refused, SecurityContext};
@@ -166,11 +167,7 @@ impl Client {
             let outcome = match self.join(&errand, target, &tried).await? {
                 // It came meanwhile.
                 None => continue,
-                Some(Joined::Leader(leader)) => {
-                    let outcome = self.fetch(&errand).await;
-                    leader.land(&outcome, self.core.now());
-                    outcome
-                }
+                Some(Joined::Leader(leader)) => self.lead(leader, &errand).await?,
                 Some(Joined::Follower(_)) if need == Need::May => Ok(()),
                 Some(Joined::Follower(flight)) => match flight.landed().await {
                     Some(outcome) => outcome,
@@ -186,6 +183,22 @@ impl Client {
             tried.push(errand);
         }
         Ok(())
+    }
+
+    /// Flies in a task of its own: others wait for it, and must not wait for whether this task is
+    /// polled.
+    async fn lead(
+        &self,
+        leader: Leader,
+        errand: &Errand,
+    ) -> Result<Result<(), trihound_sspi::Error>, trihound_sspi::Error> {
+        let (client, errand) = (self.clone(), errand.clone());
+        let flying = tokio::spawn(async move {
+            let outcome = client.fetch(&errand).await;
+            leader.land(&outcome, client.core.now());
+            outcome
+        });
+        joined(flying.await)
     }
 
     async fn next(

@@ -2,8 +2,8 @@
 //! [`crate::SecureStream`] with `.await`.
 //!
 //! A [`Client`] is made of a blocking one and shares its tickets with it: what one of them waits for,
-//! the other does not ask for again. Every future is `Send` where the stream is. Dropping one gives up
-//! what it waits for and harms nobody else who waits for the same.
+//! the other does not ask for again. Every future is `Send` where the stream is. Dropping one harms
+//! nobody: a request for a ticket that it began goes on for whoever else wants the ticket.
 //!
 //! What may wait for a disk, a lock or a daemon (caches, keytabs) runs on the runtime's threads for
 //! blocking work. The runtime needs its I/O and time drivers.
@@ -56,7 +56,12 @@ use trihound_sspi::{Error, SecurityStatus};
 async fn off_thread<R: Send + 'static>(
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, Error> {
-    match ::tokio::task::spawn_blocking(work).await {
+    joined(::tokio::task::spawn_blocking(work).await)
+}
+
+/// What became of a task: its panic goes on here.
+fn joined<R>(outcome: Result<R, ::tokio::task::JoinError>) -> Result<R, Error> {
+    match outcome {
         Ok(result) => Ok(result),
         Err(failure) => match failure.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -263,6 +263,41 @@ async fn a_task_that_is_dropped_on_the_way_fails_nobody() {
 }
 
 #[tokio::test]
+async fn a_task_that_is_not_polled_holds_up_nobody() {
+    let realm = realm();
+    let kdc = Counted::new(&realm).slow();
+    let client = client(&kdc);
+    let mut idle = Box::pin(client.get_ticket(SERVICE));
+    // It leads, and is left alone before its first answer.
+    assert!(timeout(Duration::from_millis(50), &mut idle).await.is_err());
+    client.get_ticket(SERVICE).await.unwrap();
+    assert_eq!(kdc.asked.counts(), (2, 1, 0));
+    idle.await.unwrap();
+    assert_eq!(kdc.asked.counts(), (2, 1, 0));
+}
+
+/// A transport with a fault of its own.
+#[derive(Clone)]
+struct Panicking;
+
+impl trihound::sansio::AsyncTransport for Panicking {
+    async fn round_trip(
+        &mut self,
+        _: &trihound::sansio::ExchangeRequest,
+    ) -> Result<Vec<u8>, trihound::sansio::TransportFailure> {
+        panic!("a fault of the transport's own")
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_a_transport_is_that_of_whoever_asked() {
+    let realm = realm();
+    let client = client(&Counted::new(&realm)).with_transport(Panicking);
+    let panicked = tokio::spawn(async move { client.get_ticket(SERVICE).await }).await;
+    assert!(panicked.unwrap_err().is_panic());
+}
+
+#[tokio::test]
 async fn a_blocking_clients_own_transport_serves_on_other_threads() {
     let realm = realm();
     let blocking = programs::client(&realm);
