@@ -94,10 +94,15 @@ const SETTLED: Duration = Duration::from_millis(if cfg!(unix) { 100 } else { 2_5
 
 /// Makes a directory for its owner alone, if it is not there.
 pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(path) {
+    let made = {
+        let mut builder = fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)
+    };
+    #[cfg(not(unix))]
+    let made = fs::create_dir(path);
+    match made {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => result,
     }
