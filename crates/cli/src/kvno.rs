@@ -10,7 +10,7 @@ use trihound_krb5::{Config, CredentialCache, Credentials, Keytab, Principal};
 use trihound_sansio::{Clock, SystemClock};
 
 use crate::caches;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, write_out};
 use crate::tgs;
 
 /// MIT's main `kvno` options.
@@ -95,7 +95,7 @@ fn kvno(arguments: &Arguments) -> Result<bool, Failure> {
     for name in &arguments.services {
         match session.one(name) {
             Ok(text) if arguments.quiet => drop(text),
-            Ok(text) => println!("{text}"),
+            Ok(text) => write_out(format!("{text}\n").as_bytes())?,
             Err(failure) => {
                 eprintln!("kvno: {failure}");
                 all_succeeded = false;

@@ -1,5 +1,6 @@
 use std::error::Error as StdError;
 use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// A failure as a person reads it: one sentence, and each cause behind it that adds something.
@@ -48,5 +49,16 @@ pub(crate) fn finish(tool: &str, result: Result<(), Failure>) -> ExitCode {
             eprintln!("{tool}: {failure}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough and closed the pipe is no failure.
+pub(crate) fn write_out(text: &[u8]) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    match output.write_all(text).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::from(error).context("standard output"))
+        }
+        _ => Ok(()),
     }
 }

@@ -1,6 +1,5 @@
 //! Completions of shells and manual pages, from the definitions that the command line is read by.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +7,7 @@ use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::outcome::{Failure, finish};
+use crate::outcome::{Failure, finish, write_out};
 
 /// Options of `trihound completions`.
 #[derive(Debug, clap::Args)]
@@ -57,14 +56,20 @@ struct Page {
 }
 
 /// The page of the program, then that of each of its tools.
-fn pages(mut program: Command) -> Result<Vec<Page>, Failure> {
-    program = program.disable_help_subcommand(true);
+fn pages(program: Command) -> Result<Vec<Page>, Failure> {
+    let mut program = program.disable_help_subcommand(true);
     program.build();
-    let mut all = vec![page(program.clone())?];
-    for tool in program.get_subcommands().filter(|tool| !tool.is_hide_set()) {
-        all.push(page(tool.clone())?);
-    }
+    let mut all = Vec::new();
+    collect(&program, &mut all)?;
     Ok(all)
+}
+
+fn collect(command: &Command, all: &mut Vec<Page>) -> Result<(), Failure> {
+    all.push(page(command.clone())?);
+    command
+        .get_subcommands()
+        .filter(|tool| !tool.is_hide_set() && tool.get_name() != "help")
+        .try_for_each(|tool| collect(tool, all))
 }
 
 fn page(command: Command) -> Result<Page, Failure> {
@@ -84,11 +89,5 @@ fn write_files(directory: &Path, pages: &[Page]) -> Result<(), Failure> {
         std::fs::write(&path, &page.text)
             .map_err(|error| Failure::from(error).context(path.display()))?;
     }
-    Ok(())
-}
-
-fn write_out(text: &[u8]) -> Result<(), Failure> {
-    let mut output = io::stdout().lock();
-    output.write_all(text).and_then(|()| output.flush())?;
     Ok(())
 }

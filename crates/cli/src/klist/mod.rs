@@ -11,7 +11,7 @@ use trihound_krb5::{Config, CredentialCache, Credentials};
 use trihound_sansio::{Clock, SystemClock, Timestamp};
 
 use crate::caches;
-use crate::outcome::{Failure, finish};
+use crate::outcome::{Failure, finish, write_out};
 
 /// MIT's `klist` options.
 #[derive(Debug, clap::Args)]
@@ -71,8 +71,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     if arguments.version {
-        println!("Trihound {}", env!("CARGO_PKG_VERSION"));
-        return ExitCode::SUCCESS;
+        let text = concat!("Trihound ", env!("CARGO_PKG_VERSION"), "\n");
+        return finish("klist", write_out(text.as_bytes()));
     }
     if arguments.silent {
         return match status(arguments) {
@@ -86,16 +86,14 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         (.., true) => all(arguments),
         _ => one(arguments).map(Listed::of),
     };
-    match listed {
-        Ok(listed) => {
-            print!("{}", listed.text);
-            // MIT's klist ends so where a collection has nothing to show.
-            if listed.is_empty {
-                ExitCode::FAILURE
-            } else {
-                ExitCode::SUCCESS
-            }
-        }
+    let printed = listed.and_then(|listed| {
+        write_out(listed.text.as_bytes())?;
+        Ok(listed.is_empty)
+    });
+    match printed {
+        // MIT's klist ends so where a collection has nothing to show.
+        Ok(true) => ExitCode::FAILURE,
+        Ok(false) => ExitCode::SUCCESS,
         Err(failure) => finish("klist", Err(failure)),
     }
 }

@@ -1,4 +1,4 @@
-//! The program as a person runs it, without a KDC.
+//! The program as a person runs it, without real peers.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,6 +8,7 @@
 )]
 
 mod caches;
+mod embedded;
 mod options;
 mod pages;
 
