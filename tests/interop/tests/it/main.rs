@@ -15,6 +15,7 @@ mod dead_kdcs;
 mod desk;
 mod dns;
 mod embedded;
+mod errors;
 #[cfg(target_os = "linux")]
 mod kcm;
 #[cfg(target_os = "linux")]
