@@ -15,6 +15,7 @@ mod attributes;
 mod buffers;
 mod credentials;
 mod handshake;
+mod keeping;
 mod hostnames;
 mod limits;
 mod messages;
