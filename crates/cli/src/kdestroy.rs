@@ -8,6 +8,7 @@ use crate::outcome::{Failure, finish};
 
 /// MIT's `kdestroy` options.
 #[derive(Debug, clap::Args)]
+#[command(after_help = crate::ENVIRONMENT)]
 pub(crate) struct Arguments {
     /// The credential cache (default: KRB5CCNAME, then krb5.conf).
     #[arg(short = 'c', value_name = "CACHE")]

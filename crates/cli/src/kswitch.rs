@@ -8,6 +8,7 @@ use crate::outcome::{Failure, finish};
 
 /// MIT's `kswitch` options.
 #[derive(Debug, clap::Args)]
+#[command(after_help = crate::ENVIRONMENT)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Arguments {
     /// The cache that is to be the primary one of its collection.

@@ -15,6 +15,7 @@ use crate::tgs;
 
 /// MIT's main `kvno` options.
 #[derive(Debug, clap::Args)]
+#[command(after_help = crate::ENVIRONMENT)]
 pub(crate) struct Arguments {
     /// The credential cache (default: KRB5CCNAME, then krb5.conf).
     #[arg(short = 'c', value_name = "CACHE")]

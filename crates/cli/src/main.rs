@@ -25,9 +25,20 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+/// What stands behind the options of the tools, in their help and on their manual pages.
+pub(crate) const ENVIRONMENT: &str = "\
+Environment: KRB5_CONFIG (configuration files), KRB5CCNAME (credential cache), KRB5_KTNAME and KRB5_CLIENT_KTNAME \
+(keytabs), KRB5_TRACE (a file that each step is written to). Status: 0 for success, 1 for a failure, which is told \
+on standard error; for a wrong command line 1 from klist and kvno, 2 from the others.";
+
 /// Kerberos in pure Rust: log in, look at tickets, try a whole login, serve a test realm.
 #[derive(Debug, Parser)]
-#[command(name = "trihound", version, propagate_version = false)]
+#[command(
+    name = "trihound",
+    version,
+    propagate_version = false,
+    after_help = ENVIRONMENT
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -27,6 +27,7 @@ use place::Place;
 
 /// MIT's `kinit` options.
 #[derive(Debug, clap::Args)]
+#[command(after_help = crate::ENVIRONMENT)]
 pub(crate) struct Arguments {
     /// Tell what is done, on standard error.
     #[arg(short = 'V')]

@@ -15,7 +15,7 @@ use crate::outcome::{Failure, finish, write_out};
 
 /// MIT's `klist` options.
 #[derive(Debug, clap::Args)]
-#[command(disable_version_flag = true)]
+#[command(disable_version_flag = true, after_help = crate::ENVIRONMENT)]
 pub(crate) struct Arguments {
     /// The encryption types of tickets and session keys.
     #[arg(short = 'e')]

@@ -64,6 +64,7 @@ fn every_tool_has_a_page_with_all_of_its_options() {
             assert!(page.contains(option), "{tool} {option}: {page}");
         }
     }
+    assert!(read("trihound-kinit.1").contains("KRB5CCNAME"));
     // Tools with tools of their own.
     assert!(read("trihound-ktutil.1").contains("trihound-ktutil-merge(1)"));
     assert!(read("trihound-ktutil-merge.1").contains(".TH trihound-ktutil-merge 1"));
