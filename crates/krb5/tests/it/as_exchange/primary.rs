@@ -28,9 +28,12 @@ impl Transport for Site<'_> {
     }
 }
 
+/// What the primary KDC answers to the request of that number, if there is one.
+type Primary<'a> = &'a dyn Fn(&Kdc, &ExchangeRequest, usize) -> Option<Vec<u8>>;
+
 fn login_at(
     replica_says: i32,
-    primary: &dyn Fn(&Kdc, &ExchangeRequest, usize) -> Option<Vec<u8>>,
+    primary: Primary<'_>,
 ) -> (Result<(), KdcRefused>, Vec<TransportHint>) {
     let world = World::new();
     let kdc = Kdc::new(&world);
