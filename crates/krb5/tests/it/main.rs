@@ -16,6 +16,7 @@ mod ccache;
 mod ccache_file;
 mod clock;
 mod config;
+mod config_names;
 mod keytab;
 mod keytab_edit;
 mod kirbi;

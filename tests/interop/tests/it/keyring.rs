@@ -85,7 +85,7 @@ mod inside {
             ("KEYRING:persistent:0:changed", true),
         ] {
             with(collection, |desk| {
-                desk::changes_one_by_one(desk, keeps_offset)
+                desk::changes_one_by_one(desk, keeps_offset);
             });
         }
     }
