@@ -1,5 +1,6 @@
 //! `[realms]`, `[capaths]`, and what `[libdefaults]` says for one realm.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::local::Rule;
@@ -129,14 +130,15 @@ impl Config {
 
     pub(super) fn read_capaths(&mut self, profile: &Profile) {
         for client in profile.subsections(&["capaths"]) {
-            for (server, _) in profile.relations(&["capaths", client]) {
-                let values = profile.values(&["capaths", client, server]);
-                // krb5.conf(5): a dot says that the two realms share a key. MIT takes what stands
-                // behind the first blank of a value for a comment.
-                let names = values
-                    .iter()
-                    .filter_map(|value| value.split_whitespace().next());
-                let between: Vec<&str> = names.take_while(|name| !name.starts_with('.')).collect();
+            let mut paths: HashMap<&str, Vec<&str>> = HashMap::new();
+            for (server, value) in profile.relations(&["capaths", client]) {
+                // MIT takes what stands behind the first blank of a value for a comment.
+                let name = value.split_whitespace().next();
+                paths.entry(server).or_default().extend(name);
+            }
+            for (server, names) in paths {
+                // krb5.conf(5): a dot says that the two realms share a key.
+                let between = names.into_iter().take_while(|name| !name.starts_with('.'));
                 self.set_capath(client, server, between);
             }
         }

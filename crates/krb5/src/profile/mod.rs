@@ -5,6 +5,7 @@
 mod parser;
 
 use core::fmt;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -142,6 +143,10 @@ pub struct Profile {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Section {
     entries: Vec<Entry>,
+    /// Where in `entries` each sub-section is; large sites have thousands of realms.
+    sections: HashMap<String, usize>,
+    /// The names of relations that nothing later adds to.
+    finals: HashSet<String>,
     /// Nothing later adds to it.
     is_final: bool,
 }
@@ -155,7 +160,7 @@ struct Entry {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Node {
-    Value { text: String, is_final: bool },
+    Value(String),
     Section(Section),
 }
 
@@ -164,15 +169,11 @@ impl Entry {
         Relation {
             name: &self.name,
             value: match &self.node {
-                Node::Value { text, .. } => Some(text),
+                Node::Value(text) => Some(text),
                 Node::Section(_) => None,
             },
             place: &self.place,
         }
-    }
-
-    const fn is_final_value(&self) -> bool {
-        matches!(self.node, Node::Value { is_final: true, .. })
     }
 }
 
@@ -249,31 +250,31 @@ impl Profile {
     /// The names of the sub-sections of the section at `path`, each once, in order.
     #[must_use]
     pub fn subsections(&self, path: &[&str]) -> Vec<&str> {
-        let mut names = Vec::new();
-        for relation in self.content(path) {
-            if relation.value.is_none() && !names.contains(&relation.name) {
-                names.push(relation.name);
-            }
-        }
-        names
+        let mut seen = HashSet::new();
+        let sections = self.content(path).into_iter();
+        sections
+            .filter(|relation| relation.value.is_none() && seen.insert(relation.name))
+            .map(|relation| relation.name)
+            .collect()
     }
 
     /// What the section at `path` has in each file, up to the first where it is final, without
     /// relations that were final before.
     fn entries(&self, path: &[&str]) -> Vec<&Entry> {
         let mut found: Vec<&Entry> = Vec::new();
-        let mut closed: Vec<&str> = Vec::new();
+        let mut closed: Vec<&HashSet<String>> = Vec::new();
         for file in &self.files {
             let Some((section, is_final)) = file.descend(path) else {
                 continue;
             };
-            let open = |entry: &&Entry| {
-                matches!(entry.node, Node::Section(_)) || !closed.contains(&entry.name.as_str())
+            let is_open = |entry: &&Entry| {
+                matches!(entry.node, Node::Section(_))
+                    || !closed.iter().any(|names| names.contains(&entry.name))
             };
-            let here: Vec<&Entry> = section.entries.iter().filter(open).collect();
-            let finals = here.iter().filter(|entry| entry.is_final_value());
-            closed.extend(finals.map(|entry| entry.name.as_str()));
-            found.extend(here);
+            found.extend(section.entries.iter().filter(is_open));
+            if !section.finals.is_empty() {
+                closed.push(&section.finals);
+            }
             if is_final {
                 break;
             }
@@ -287,10 +288,7 @@ impl Section {
         let mut section = self;
         let mut is_final = self.is_final;
         for name in path {
-            section = section.entries.iter().find_map(|entry| match &entry.node {
-                Node::Section(inner) if entry.name == *name => Some(inner),
-                _ => None,
-            })?;
+            section = section.at(*section.sections.get(*name)?)?;
             is_final |= section.is_final;
         }
         Some((section, is_final))
@@ -299,30 +297,41 @@ impl Section {
     /// Index of the sub-section of that name, made at the end if there is none; `None` if it is
     /// final.
     fn open(&mut self, name: &str, place: &Place) -> Option<usize> {
-        let known = self.entries.iter().enumerate();
-        for (index, entry) in known.filter(|(_, entry)| entry.name == name) {
-            if let Node::Section(section) = &entry.node {
-                return (!section.is_final).then_some(index);
-            }
+        if let Some(&index) = self.sections.get(name) {
+            return self
+                .at(index)
+                .is_some_and(|it| !it.is_final)
+                .then_some(index);
         }
+        let index = self.entries.len();
+        self.sections.insert(name.to_owned(), index);
         self.entries.push(Entry {
             name: name.to_owned(),
             node: Node::Section(Self::default()),
             place: place.clone(),
         });
-        Some(self.entries.len().saturating_sub(1))
+        Some(index)
     }
 
     fn add(&mut self, name: &str, text: String, is_final: bool, place: &Place) {
-        let is_same = |entry: &&Entry| entry.name == name;
-        let mut same = self.entries.iter().filter(is_same);
         // krb5.conf(5): what follows a final relation of that name is ignored.
-        if !same.any(Entry::is_final_value) {
-            self.entries.push(Entry {
-                name: name.to_owned(),
-                node: Node::Value { text, is_final },
-                place: place.clone(),
-            });
+        if self.finals.contains(name) {
+            return;
+        }
+        if is_final {
+            self.finals.insert(name.to_owned());
+        }
+        self.entries.push(Entry {
+            name: name.to_owned(),
+            node: Node::Value(text),
+            place: place.clone(),
+        });
+    }
+
+    fn at(&self, index: usize) -> Option<&Self> {
+        match self.entries.get(index).map(|entry| &entry.node) {
+            Some(Node::Section(section)) => Some(section),
+            _ => None,
         }
     }
 

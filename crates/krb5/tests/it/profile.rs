@@ -481,3 +481,36 @@ proptest! {
         }
     }
 }
+
+/// A file of a large site is read in time that grows with its length only.
+#[test]
+fn the_time_to_read_a_file_grows_with_its_length_only() {
+    let count = 30_000;
+    let mut text = String::from("[realms]\n");
+    for number in 0..count {
+        text += &format!("R{number} = {{\nkdc = k{number}\n}}\n");
+    }
+    text += "[domain_realm]\n";
+    for number in 0..2 * count {
+        text += &format!("h{number}.example* = R{number}\n");
+    }
+    text += "[capaths]\nR0 = {\n";
+    for number in 0..2 * count {
+        text += &format!("S{number} = R{number}\n");
+    }
+    text += "}\n";
+    let begun = std::time::Instant::now();
+    let profile = Profile::parse(&text, &NoIncludes, "large").unwrap();
+    let mut twice = profile.clone();
+    twice.append(profile);
+    let config = trihound_krb5::Config::from_profile(&twice).unwrap();
+    let taken = begun.elapsed();
+    assert_eq!(config.realms.len(), count);
+    assert_eq!(config.kdcs("R29999"), ["k29999", "k29999"]);
+    assert_eq!(config.realm_of_host("h59999.example"), Some("R59999"));
+    assert_eq!(
+        config.capath("R0", "S59999"),
+        Some(["R59999".to_owned(), "R59999".to_owned()].as_slice())
+    );
+    assert!(taken < std::time::Duration::from_secs(40), "{taken:?}");
+}
