@@ -8,12 +8,20 @@ mod class;
 
 use class::Class;
 
+/// Characters of an expression as it is written.
+const MAX_LENGTH: usize = 1024;
 /// States of a compiled expression; repetitions multiply them.
 const MAX_STATES: usize = 4096;
+/// Steps that compiling may take; repetitions of what has no states multiply these.
+const MAX_STEPS: usize = 16 * MAX_STATES;
 /// Parentheses within each other.
 const MAX_DEPTH: usize = 32;
+/// Repetitions behind each other, each of which repeats the one before.
+const MAX_REPETITIONS: usize = 8;
 /// The largest count in braces (RE_DUP_MAX).
 const MAX_COUNT: usize = 255;
+
+const TOO_LARGE: &str = "the expression is too large";
 
 /// A compiled expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +93,9 @@ impl Regex {
     ///
     /// What is wrong with it, in a few words.
     pub(super) fn new(text: &str) -> Result<Self, &'static str> {
+        if text.chars().count() > MAX_LENGTH {
+            return Err(TOO_LARGE);
+        }
         let mut parser = Parser {
             rest: text.chars().peekable(),
             depth: 0,
@@ -93,10 +104,12 @@ impl Regex {
         if parser.rest.next().is_some() {
             return Err("a `)` closes nothing");
         }
-        let mut regex = Self { states: Vec::new() };
-        regex.emit(&node)?;
-        regex.push(State::Match)?;
-        Ok(regex)
+        let mut compiler = Compiler::default();
+        compiler.emit(&node)?;
+        compiler.push(State::Match)?;
+        Ok(Self {
+            states: compiler.states,
+        })
     }
 
     /// The longest of the leftmost matches: where it begins and where it ends.
@@ -160,10 +173,19 @@ impl Regex {
             }
         }
     }
+}
 
+/// Makes states of nodes.
+#[derive(Default)]
+struct Compiler {
+    states: Vec<State>,
+    steps: usize,
+}
+
+impl Compiler {
     fn push(&mut self, state: State) -> Result<usize, &'static str> {
         if self.states.len() >= MAX_STATES {
-            return Err("it is too large");
+            return Err(TOO_LARGE);
         }
         self.states.push(state);
         Ok(self.states.len().saturating_sub(1))
@@ -176,6 +198,10 @@ impl Regex {
     }
 
     fn emit(&mut self, node: &Node) -> Result<(), &'static str> {
+        self.steps = self.steps.saturating_add(1);
+        if self.steps > MAX_STEPS {
+            return Err(TOO_LARGE);
+        }
         match node {
             Node::Take(set) => self.push(State::Take(set.clone())).map(drop),
             Node::Start => self.push(State::Start).map(drop),
@@ -295,7 +321,12 @@ impl Parser<'_> {
     }
 
     fn repeated(&mut self, mut node: Node) -> Result<Node, &'static str> {
+        let mut repetitions = 0_usize;
         while let Some(c) = self.rest.next_if(|c| matches!(c, '*' | '+' | '?' | '{')) {
+            repetitions = repetitions.saturating_add(1);
+            if repetitions > MAX_REPETITIONS {
+                return Err("too many repetitions behind each other");
+            }
             let (least, most) = match c {
                 '*' => (0, None),
                 '+' => (1, None),
@@ -521,5 +552,35 @@ mod tests {
             &format!("{}{}", "a?".repeat(60), "a".repeat(60)),
             &text
         ));
+    }
+
+    /// Each of these is small to write; followed to the letter, they take hours or the whole stack.
+    #[test]
+    fn an_expression_that_is_too_much_is_refused_at_once() {
+        let begun = std::time::Instant::now();
+        for expression in [
+            "a{0}{255}{255}{255}{255}{255}".to_owned(),
+            "(){255}{255}{255}{255}{255}".to_owned(),
+            "((((a{0}){255}){255}){255}){255}".to_owned(),
+            "(a{0}|){200}{200}{200}".to_owned(),
+            format!("a{}", "{1}".repeat(60_000)),
+            format!("a{}", "*".repeat(60_000)),
+            format!("a{}", "*".repeat(9)),
+            "a".repeat(1025),
+            "|".repeat(1025),
+        ] {
+            assert!(Regex::new(&expression).is_err(), "{expression:.40}");
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+    }
+
+    #[test]
+    fn repetitions_of_repetitions_are_taken_up_to_the_bound() {
+        assert_eq!(find("a{2}{2}", "xaaaaa"), Some((1, 5)));
+        assert!(matches(&format!("a{}", "{1}".repeat(8)), "a"));
+        assert!(matches("a{0}{255}{200}", ""));
+        assert!(matches(&"a".repeat(1024), &"a".repeat(1024)));
+        let nested = format!("{}a{}", "(".repeat(32), "){1}*".repeat(32));
+        assert!(matches(&nested, "aaa"));
     }
 }
