@@ -13,10 +13,10 @@ const MAX_REPLACED: usize = 1024;
 
 /// The keys that newer ones took the place of, for as long as tickets encrypted in them may live.
 ///
-/// A key counts as replaced when the keytab had it, has it no more, and has instead a newer version for
-/// the same principal, or another key of the same version and type. A key that went without a successor
-/// was taken away, and is not held. Nothing of this is in any file: a program that starts anew knows the
-/// keytab alone.
+/// A key counts as replaced when the keytab had it, has it no more, and has got, by the same change, a newer
+/// version for the same principal, or another key of the same version and type. A key that went without a
+/// successor, or whose successor was beside it already, was taken away on purpose, and is not held.
+/// Nothing of this is in any file: a program that starts anew knows the keytab alone.
 #[derive(Debug)]
 pub struct ReplacedKeys {
     lifetime: Duration,
@@ -66,7 +66,8 @@ impl ReplacedKeys {
             }
             let replaced = new
                 .of_principal(&entry.principal)
-                .filter(|successor| replaces(successor, entry))
+                // Whoever removes an old key beside a newer one wants it to count no more.
+                .filter(|successor| replaces(successor, entry) && !known(successor, old))
                 .map(|successor| successor.timestamp.min(now))
                 .min();
             if let Some(replaced) = replaced {

@@ -385,6 +385,35 @@ fn a_key_that_went_without_a_successor_was_taken_away() {
     assert!(replaced.is_empty());
 }
 
+/// What `ktadd` does, and then `ktremove old`: the second has one purpose, that the old key counts no more.
+#[test]
+fn a_key_removed_beside_an_older_successor_is_revoked_at_once() {
+    let start = Timestamp::from_seconds(1_000_000);
+    let one = keytab(vec![entry("host/a", 1, 0, AES128, 1)]);
+    let both = keytab(vec![
+        entry("host/a", 1, 0, AES128, 1),
+        entry("host/a", 2, 1_000_000, AES128, 2),
+    ]);
+    let two = keytab(vec![entry("host/a", 2, 1_000_000, AES128, 2)]);
+    let mut replaced = ReplacedKeys::default();
+    assert!(Arc::ptr_eq(&replaced.exchange(&one, &both, start), &both));
+    assert!(Arc::ptr_eq(&replaced.exchange(&both, &two, start), &two));
+    assert!(replaced.is_empty());
+    // One that comes with the removal is a successor of both.
+    let three = keytab(vec![entry("host/a", 3, 1_000_000, AES128, 3)]);
+    let good = replaced.exchange(&both, &three, start);
+    assert_eq!(fills(&good, None), [3, 2, 1]);
+    // A key that is held stays so when another principal's is removed.
+    let mut replaced = ReplacedKeys::default();
+    let more = keytab(vec![
+        entry("host/a", 2, 1_000_000, AES128, 2),
+        entry("host/b", 1, 0, AES128, 9),
+    ]);
+    let _ = replaced.exchange(&one, &more, start);
+    let good = replaced.exchange(&more, &two, start);
+    assert_eq!(fills(&good, None), [2, 1]);
+}
+
 #[test]
 fn another_key_of_the_same_version_replaces_it_too() {
     let start = Timestamp::from_seconds(1_000_000);
