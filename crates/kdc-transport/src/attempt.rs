@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::AttemptError;
 use crate::job::Job;
-use crate::wire::{self, DATAGRAM_BUFFER, Datagrams, READ_CHUNK, Span, StreamReply, Turn};
+use crate::wire::{self, DATAGRAM_BUFFER, Datagrams, READ_CHUNK, Span, StreamReply, Turn, after};
 
 /// How long one blocking read lasts before the attempt looks whether it is still wanted.
 const SLICE: Duration = Duration::from_millis(100);
@@ -158,7 +158,7 @@ fn connect(address: SocketAddr, job: &Job, span: Span, pause: Instant) -> Result
     // For the errors; a connection cannot be waited for in slices.
     slice(job, span, pause)?;
     let now = Instant::now();
-    let give_up = span.until.min(span.since + job.limits.connect);
+    let give_up = span.until.min(after(span.since, job.limits.connect));
     let patience = give_up.min(pause).saturating_duration_since(now);
     let socket = TcpStream::connect_timeout(&address, patience.max(Duration::from_millis(1)))
         .map_err(|error| {

@@ -11,7 +11,7 @@ use tokio::time::{Instant as TokioInstant, timeout_at};
 use crate::AttemptError;
 use crate::attempt::any_of;
 use crate::job::Job;
-use crate::wire::{self, DATAGRAM_BUFFER, Datagrams, READ_CHUNK, Span, StreamReply, Turn};
+use crate::wire::{self, DATAGRAM_BUFFER, Datagrams, READ_CHUNK, Span, StreamReply, Turn, after};
 
 /// The runtime's idea of now, which its tests may hold still.
 pub(crate) fn now() -> Instant {
@@ -60,7 +60,7 @@ pub(crate) async fn stream(
     job: &Job,
     span: Span,
 ) -> Result<Vec<u8>, AttemptError> {
-    let connected_by = span.until.min(span.since + job.limits.connect);
+    let connected_by = span.until.min(after(span.since, job.limits.connect));
     let connecting = TcpStream::connect(address);
     let mut socket = in_time(connected_by, span, "connect", connecting).await?;
     socket

@@ -19,7 +19,7 @@ use trihound_sansio::{ExchangeRequest, Service, TransportFailure};
 
 use crate::candidate::{self, Candidate, Carrier};
 use crate::memory::{ServerMemory, Standing};
-use crate::wire::Span;
+use crate::wire::{Span, after};
 use crate::{AttemptError, Limits, Server};
 
 /// How long a server that was dead once is alone, when it is asked again: long enough to show that
@@ -126,7 +126,7 @@ impl Race {
             memory: stakes.memory.clone(),
             https: stakes.https,
             last: stakes.last.cloned(),
-            deadline: now + stakes.limits.total,
+            deadline: after(now, stakes.limits.total),
             alive: VecDeque::new(),
             shaky: VecDeque::new(),
             dead: VecDeque::new(),
@@ -336,11 +336,11 @@ impl Race {
             Standing::Suspect => SUSPECT_HEAD_START.min(self.limits.next_server_after),
             _ => self.limits.next_server_after,
         };
-        self.next_start = now + patience;
+        self.next_start = after(now, patience);
         let id = self.new_id();
         let until = match work {
             Work::Resolve(_) => self.deadline,
-            _ => self.deadline.min(now + self.limits.attempt),
+            _ => self.deadline.min(after(now, self.limits.attempt)),
         };
         let (realm, kdc) = (&self.request.realm, candidate.describe());
         match &work {

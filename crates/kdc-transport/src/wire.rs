@@ -1,7 +1,7 @@
 //! What goes over a datagram or a stream and when, without a socket: the blocking and the
 //! asynchronous attempts feed it what they read.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use trihound_sansio::Service;
 
@@ -13,6 +13,15 @@ pub(crate) const DATAGRAM_BUFFER: usize = 65_536;
 pub(crate) const READ_CHUNK: usize = 16 * 1024;
 /// The top bit of a stream's length is reserved (RFC 4120 section 7.2.2).
 const RESERVED_LENGTH_BIT: u32 = 0x8000_0000;
+
+/// Longer than anybody waits, and short enough for every clock and every system call.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The moment after that time; a time that no clock can count, such as [`Duration::MAX`] for "without a
+/// limit", is taken for a year.
+pub(crate) fn after(now: Instant, time: Duration) -> Instant {
+    now.checked_add(time.min(FAR)).unwrap_or(now)
+}
 
 /// The time that an attempt has.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +68,7 @@ pub(crate) struct Datagrams {
     span: Span,
     /// When it is sent next; `None` once it was sent as often as it may.
     next_send: Option<Instant>,
-    interval: std::time::Duration,
+    interval: Duration,
     sends_left: Option<u32>,
     garbage: u32,
 }
@@ -85,14 +94,14 @@ impl Datagrams {
         if now < next {
             return Turn::ReceiveUntil(next.min(self.span.until));
         }
-        let after = now + self.interval;
+        let next = after(now, self.interval);
         self.interval = self.interval.saturating_mul(2);
-        self.next_send = Some(after);
+        self.next_send = Some(next);
         if let Some(left) = &mut self.sends_left {
             *left = left.saturating_sub(1);
             if *left == 0 {
                 self.next_send = None;
-                self.span.until = self.span.until.min(after);
+                self.span.until = self.span.until.min(next);
             }
         }
         Turn::Send
@@ -199,7 +208,6 @@ fn announced(announced: u32) -> Result<usize, AttemptError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -269,5 +277,21 @@ mod tests {
         let mut reply = StreamReply::default();
         assert!(reply.received(&framed[..4]).unwrap().is_none());
         assert_eq!(reply.received(&framed[4..]).unwrap().unwrap(), b"abc");
+    }
+
+    #[test]
+    fn an_interval_that_no_clock_can_count_is_no_overflow() {
+        let limits = Limits {
+            retransmit_after: Duration::MAX,
+            ..Limits::default()
+        };
+        let since = Instant::now();
+        let until = since + 10 * SECOND;
+        let mut datagrams = Datagrams::new(&limits, Span { since, until });
+        assert!(matches!(datagrams.turn(since), Turn::Send));
+        let Turn::ReceiveUntil(awaited) = datagrams.turn(since) else {
+            panic!("sent twice");
+        };
+        assert_eq!(awaited, until);
     }
 }

@@ -470,3 +470,25 @@ fn an_outcome_nobody_asked_for_changes_nothing() {
     course.replies(id);
     course.done().unwrap();
 }
+
+/// "Without a limit", as a program may well say it.
+#[test]
+fn limits_that_no_clock_can_count_are_no_overflow() {
+    let mut field = Field::new();
+    field.limits = Limits {
+        next_server_after: Duration::MAX,
+        retransmit_after: Duration::MAX,
+        sends: None,
+        connect: Duration::MAX,
+        attempt: Duration::MAX,
+        total: Duration::MAX,
+        remember_dead: Duration::MAX,
+    };
+    let mut course = field.run(&[server(1), server(2)]);
+    let first = course.starts(&udp(1));
+    assert!(course.waits() >= Duration::from_secs(24 * 3600));
+    course.refuses(first);
+    let second = course.starts(&udp(2));
+    course.replies(second);
+    assert_eq!(course.done().unwrap().reply, b"answer");
+}
