@@ -103,7 +103,7 @@ build_peer() {
 
 section "build"
 if build_peer; then good; else bad "the C peer does not build"; fi
-if cargo build --workspace --all-targets; then good; else bad "the workspace does not build"; fi
+if cargo build --workspace --all-targets --features trihound/tokio; then good; else bad "the workspace does not build"; fi
 # In a folder of its own, so that neither program takes the other's place.
 if cargo build -p trihound-cli --features kkdcp --target-dir "$target/https"; then good; else bad "the program with HTTPS does not build"; fi
 
@@ -155,10 +155,11 @@ run_cargo() { # WHAT ARGUMENTS...
 
 # For the interop crate: peers must be there, and where they are.
 export TRIHOUND_PEERS=required TRIHOUND_C_PEER=$peer TRIHOUND_PROGRAM=$target/debug/trihound TRIHOUND_KDC_SCRIPT=$kdc_script
+export TRIHOUND_FIGURES=$scratch/figures
 export KDC_MODE=$mode TRIHOUND_PROGRAM_HTTPS=$target/https/debug/trihound
 
 section "cargo test"
-run_cargo "cargo test" --workspace
+run_cargo "cargo test" --workspace --features trihound/tokio
 
 section "known answers"
 for folder in vectors samples; do
@@ -201,6 +202,11 @@ if [ -n "$all" ] && [ "$mode" = native ]; then
   else
     echo "not run: this machine can run neither docker nor podman"
   fi
+fi
+
+if [ -s "$scratch/figures" ]; then
+  section "figures"
+  cat "$scratch/figures"
 fi
 
 section "result"
