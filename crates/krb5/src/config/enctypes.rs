@@ -32,13 +32,14 @@ impl Config {
         };
         if let Some(found) = lib.find("permitted_enctypes") {
             let list = enctypes(&found, allow, &mut self.warnings);
-            // Others than the permitted ones are not for us to choose.
-            self.permitted_enctypes =
-                danger::only_with_weak(&list).map_err(|_| ConfigError::NoEnctype {
-                    place: found.relation.place.clone(),
-                    relation: found.subject,
-                    value: found.value.to_owned(),
-                })?;
+            match danger::only_with_weak(&list) {
+                Ok(policy) => self.permitted_enctypes = policy,
+                // A list of nothing but dead types is one that was never looked at since: the default,
+                // in which nothing is weak, holds, as if it had not been written.
+                Err(_) => self
+                    .warnings
+                    .push(found.warning(WarningReason::NoEnctypeLeft)),
+            }
         } else if allow.rc4 {
             let default = self.permitted_enctypes.enctypes();
             let list: Vec<Enctype> = default.iter().copied().chain([Enctype::RC4_HMAC]).collect();

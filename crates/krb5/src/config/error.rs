@@ -52,19 +52,6 @@ pub enum ConfigError {
         /// The value.
         value: String,
     },
-    /// A list of encryption types in which nothing usable is left.
-    #[error(
-        "{place}: {relation} = {value}: no encryption type is left that is supported and \
-         permitted; rc4-hmac needs allow_rc4 = true"
-    )]
-    NoEnctype {
-        /// Where it stands.
-        place: Place,
-        /// Section and name.
-        relation: String,
-        /// The value.
-        value: String,
-    },
 }
 
 /// Why a principal could not be mapped to a local name.

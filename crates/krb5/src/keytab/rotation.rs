@@ -41,7 +41,7 @@ impl ReplacedKeys {
     /// then the replaced ones. It is `new` itself when there are none.
     ///
     /// The time counts from when the successor was written according to its entry, since from then on
-    /// the KDC has used that one.
+    /// the KDC has used that one; from now where the entry does not tell.
     #[must_use]
     pub fn exchange(&mut self, old: &Keytab, new: &Arc<Keytab>, now: Timestamp) -> Arc<Keytab> {
         let known = |entry: &KeytabEntry, among: &Keytab| {
@@ -68,7 +68,7 @@ impl ReplacedKeys {
                 .of_principal(&entry.principal)
                 // Whoever removes an old key beside a newer one wants it to count no more.
                 .filter(|successor| replaces(successor, entry) && !known(successor, old))
-                .map(|successor| successor.timestamp.min(now))
+                .map(|successor| written(successor, entry).unwrap_or(now).min(now))
                 .min();
             if let Some(replaced) = replaced {
                 let until = replaced.plus(self.lifetime);
@@ -120,6 +120,13 @@ impl ReplacedKeys {
         }
         Arc::new(joined)
     }
+}
+
+/// When the successor's entry was written, if it tells: some programs leave the time at zero, and one before that of
+/// the entry which it replaces was not noted either.
+fn written(successor: &KeytabEntry, entry: &KeytabEntry) -> Option<Timestamp> {
+    let told = successor.timestamp;
+    (told.seconds() > 0 && told >= entry.timestamp).then_some(told)
 }
 
 impl Default for ReplacedKeys {

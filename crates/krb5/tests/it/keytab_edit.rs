@@ -336,6 +336,20 @@ fn a_replaced_key_is_served_until_its_tickets_have_ended() {
     assert_eq!(fills(&later, Some(1)), [0; 0]);
 }
 
+/// Exports that leave the time at zero, or that were made with a clock set back.
+#[test]
+fn where_a_successor_does_not_tell_its_time_it_came_now() {
+    let now = Timestamp::from_seconds(1_000_000);
+    for (old_time, new_time) in [(0, 0), (900_000, 0), (900_000, 800_000)] {
+        let old = keytab(vec![entry("host/a", 1, old_time, AES128, 1)]);
+        let new = keytab(vec![entry("host/a", 2, new_time, AES128, 2)]);
+        let mut replaced = ReplacedKeys::new(10 * HOUR);
+        let good = replaced.exchange(&old, &new, now);
+        assert_eq!(fills(&good, Some(1)), [1], "{old_time} {new_time}");
+        assert_eq!(replaced.next_end(), Some(now.plus(10 * HOUR)));
+    }
+}
+
 #[test]
 fn a_replaced_key_survives_further_changes_with_its_own_time() {
     let start = Timestamp::from_seconds(1_000_000);
