@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use trihound::environment::is_privileged;
 use trihound_kdc_transport::{HttpsPost, HttpsRequest, KKDCP_CONTENT_TYPE, MAX_PROXY_REPLY_LENGTH};
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
@@ -146,6 +147,11 @@ fn read_anchor(
             }
         }
         Some(("ENV", name)) if from_environment => {
+            if is_privileged() {
+                return Err(fail(
+                    &"a program that runs with more rights than its user has follows no variable",
+                ));
+            }
             let value = std::env::var(name).map_err(|e| fail(&e))?;
             return read_anchor(&value, false, roots);
         }
@@ -182,7 +188,9 @@ fn read_bundle(path: &Path, roots: &mut Vec<Certificate<'static>>) -> Result<(),
 }
 
 fn system_roots() -> Result<Vec<Certificate<'static>>, String> {
-    let named = std::env::var_os(BUNDLE_VARIABLE).map(PathBuf::from);
+    let named = std::env::var_os(BUNDLE_VARIABLE)
+        .filter(|path| !path.is_empty() && !is_privileged())
+        .map(PathBuf::from);
     let known = SYSTEM_BUNDLES.iter().map(PathBuf::from);
     let bundle = match named {
         Some(path) => Some(path),

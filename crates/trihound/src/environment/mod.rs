@@ -10,6 +10,7 @@ mod keytab;
 mod load;
 mod lock;
 mod names;
+mod privilege;
 mod store;
 mod trace;
 
@@ -26,6 +27,7 @@ pub use names::{
     CacheName, DirName, KeytabName, NameError, default_client_keytab_path, default_keytab_path,
     keytab_path, user_name,
 };
+pub use privilege::is_privileged;
 pub use store::UserStore;
 pub use trace::{TraceWriter, install_trace};
 

@@ -4,6 +4,21 @@ use std::path::PathBuf;
 use thiserror::Error;
 use trihound_krb5::Config;
 
+use super::privilege::is_privileged;
+
+/// MIT's library has the directory fixed: with `%{TEMP}` a TMPDIR would part its tickets from ours.
+#[cfg(unix)]
+const DEFAULT_CACHE: &str = "FILE:/tmp/krb5cc_%{uid}";
+#[cfg(not(unix))]
+const DEFAULT_CACHE: &str = "FILE:%{TEMP}/krb5cc_%{uid}";
+
+/// Where the distributions' libraries look: Debian's, Fedora's, and that of a build with /var/lib.
+const CLIENT_KEYTABS: [&str; 3] = [
+    "/etc/krb5/user/%{euid}/client.keytab",
+    "/var/kerberos/krb5/user/%{euid}/client.keytab",
+    "/var/lib/krb5/user/%{euid}/client.keytab",
+];
+
 /// Why a name of a cache or keytab leads nowhere.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -151,11 +166,10 @@ impl CacheName {
     /// Those of [`Self::parse`]; [`NameError::NotOurs`] when nobody named the cache and somebody else
     /// has put a file in the default place.
     pub fn from_environment(config: &Config) -> Result<Self, NameError> {
-        match (variable("KRB5CCNAME"), &config.default_ccache_name) {
-            (Some(name), _) => Self::parse(&name),
-            (_, Some(name)) => Self::parse(&expand(name)?),
+        match variable("KRB5CCNAME") {
+            Some(name) => Self::parse(&name),
             _ => {
-                let name = Self::parse(&expand("FILE:%{TEMP}/krb5cc_%{uid}")?)?;
+                let name = Self::by_default(config)?;
                 #[cfg(unix)]
                 if let Self::File(path) = &name {
                     check_owner(path, rustix::process::geteuid().as_raw())?;
@@ -166,14 +180,23 @@ impl CacheName {
     }
 }
 
+impl CacheName {
+    /// The name where nobody has chosen one: `default_ccache_name` of krb5.conf, else MIT's place.
+    pub(crate) fn by_default(config: &Config) -> Result<Self, NameError> {
+        let name = config.default_ccache_name.as_deref();
+        Self::parse(&expand(name.unwrap_or(DEFAULT_CACHE))?)
+    }
+}
+
 /// Whoever writes first to a directory such as /tmp owns the name there: a cache of another user's
 /// making would have this one work under that user's tickets.
 #[cfg(unix)]
 fn check_owner(path: &std::path::Path, own: u32) -> Result<(), NameError> {
-    let Ok(metadata) = std::fs::metadata(path) else {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
         return Ok(());
     };
     let owner = std::os::unix::fs::MetadataExt::uid(&metadata);
+    // The link's own owner where it is one; the file that it leads to is looked at when it is opened.
     // Root can read and write whatever it likes anyway.
     if owner != own && owner != 0 {
         return Err(NameError::NotOurs {
@@ -184,8 +207,28 @@ fn check_owner(path: &std::path::Path, own: u32) -> Result<(), NameError> {
     Ok(())
 }
 
+/// Writes a name for people: what would steer a terminal or turn the text is escaped.
+struct Shown<'a, 'f>(&'a mut std::fmt::Formatter<'f>);
+
+impl std::fmt::Write for Shown<'_, '_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        for letter in text.chars() {
+            if trihound_asn1::is_treacherous(letter) {
+                write!(self.0, "{}", letter.escape_unicode())?;
+            } else {
+                self.0.write_char(letter)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// MIT's text form, which [`CacheName::parse`] reads; but control characters, and those that turn the
+/// writing direction, are shown as `\u{1b}`.
 impl std::fmt::Display for CacheName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use std::fmt::Write as _;
+        let f = &mut Shown(f);
         match self {
             Self::File(path) => write!(f, "FILE:{}", path.display()),
             Self::Memory(name) => write!(f, "MEMORY:{name}"),
@@ -244,7 +287,8 @@ impl KeytabName {
         )
     }
 
-    /// KRB5_CLIENT_KTNAME, then `default_client_keytab_name` of krb5.conf, then MIT's place.
+    /// KRB5_CLIENT_KTNAME, then `default_client_keytab_name` of krb5.conf, then the place where MIT's
+    /// library of this distribution has it.
     ///
     /// # Errors
     ///
@@ -253,7 +297,7 @@ impl KeytabName {
         from_setting(
             "KRB5_CLIENT_KTNAME",
             config.default_client_keytab_name.as_deref(),
-            "/var/lib/krb5/user/%{euid}/client.keytab",
+            client_keytab_place(),
         )
     }
 
@@ -303,13 +347,21 @@ pub fn default_keytab_path(config: &Config) -> Result<PathBuf, NameError> {
     KeytabName::from_environment(config)?.into_path()
 }
 
-/// KRB5_CLIENT_KTNAME, then `default_client_keytab_name` of krb5.conf, then MIT's place.
+/// As [`KeytabName::client_from_environment`], if it is a file.
 ///
 /// # Errors
 ///
 /// Those of [`keytab_path`].
 pub fn default_client_keytab_path(config: &Config) -> Result<PathBuf, NameError> {
     KeytabName::client_from_environment(config)?.into_path()
+}
+
+/// The first of [`CLIENT_KEYTABS`] that is there, else the first.
+fn client_keytab_place() -> &'static str {
+    let is_there =
+        |name: &&str| expand(name).is_ok_and(|path| std::path::Path::new(&path).exists());
+    let [first, ..] = CLIENT_KEYTABS;
+    CLIENT_KEYTABS.into_iter().find(is_there).unwrap_or(first)
 }
 
 fn from_setting(
@@ -345,14 +397,10 @@ fn split_type(name: &str) -> (Option<&str>, &str) {
 }
 
 /// A variable of the environment that is set, not empty, UTF-8, and ours to follow: whoever starts a
-/// program that has more rights than he (setuid, setgid) must not choose its files.
+/// program that has more rights than he must not choose its files ([`is_privileged`]).
 pub(crate) fn variable(name: &str) -> Option<String> {
-    #[cfg(unix)]
-    {
-        use rustix::process::{getegid, geteuid, getgid, getuid};
-        if getuid() != geteuid() || getgid() != getegid() {
-            return None;
-        }
+    if is_privileged() {
+        return None;
     }
     env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -434,8 +482,7 @@ pub fn user_name() -> Option<String> {
     }
     ["USER", "LOGNAME", "USERNAME"]
         .into_iter()
-        .find_map(|variable| env::var(variable).ok())
-        .filter(|name| !name.is_empty())
+        .find_map(variable)
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use trihound_sansio::{Clock, SystemClock};
 
+use super::privilege::is_privileged;
+
 /// The variable that names the file.
 const VARIABLE: &str = "KRB5_TRACE";
 
@@ -64,14 +66,14 @@ impl TraceWriter {
     }
 
     /// The one that KRB5_TRACE asks for; `None` where it is not set, and in a program that runs with
-    /// more rights than its user has, who must not choose a file for it to write to.
+    /// more rights than its user has ([`is_privileged`]), who must not choose a file for it to write to.
     ///
     /// # Errors
     ///
     /// Those of opening the file.
     pub fn from_environment() -> io::Result<Option<Self>> {
         match std::env::var_os(VARIABLE) {
-            Some(path) if !path.is_empty() && !has_more_rights_than_its_user() => {
+            Some(path) if !path.is_empty() && !is_privileged() => {
                 Self::append_to(Path::new(&path)).map(Some)
             }
             _ => Ok(None),
@@ -115,17 +117,6 @@ pub fn install_trace() -> io::Result<bool> {
     };
     // Another thread may have been quicker: then the program has its own.
     Ok(tracing::dispatcher::set_global_default(Dispatch::new(writer)).is_ok())
-}
-
-/// As MIT's `secure_getenv`: a set-user-ID program does not do as its user's environment says.
-fn has_more_rights_than_its_user() -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::process::{getegid, geteuid, getgid, getuid};
-        getuid() != geteuid() || getgid() != getegid()
-    }
-    #[cfg(not(unix))]
-    false
 }
 
 /// An event as text.
