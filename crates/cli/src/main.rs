@@ -1,6 +1,9 @@
 //! The `trihound` program: a whole login to watch, MIT's everyday tools, an embedded KDC, and a
 //! peer for interoperability tests.
 
+// They panic where nobody reads any more, or the disk is full: `outcome` writes instead.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod caches;
 mod demo;
 mod display;
@@ -13,6 +16,7 @@ mod klist;
 mod kswitch;
 mod ktutil;
 mod kvno;
+mod line;
 mod network;
 mod outcome;
 mod pages;
@@ -24,6 +28,8 @@ mod tgs;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::outcome::{complain, finish, write_out};
 
 /// What stands behind the options of the tools, in their help and on their manual pages.
 pub(crate) const ENVIRONMENT: &str = "\
@@ -72,7 +78,9 @@ enum Command {
 
 fn main() -> ExitCode {
     if let Err(error) = trihound::environment::install_trace() {
-        eprintln!("trihound: KRB5_TRACE: {error}; going on without a trace");
+        complain(format_args!(
+            "trihound: KRB5_TRACE: {error}; going on without a trace"
+        ));
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -96,13 +104,22 @@ fn main() -> ExitCode {
 /// Says what is wrong with the command line, or the help that was asked for. MIT's `klist` and `kvno`
 /// end with 1 then, its `kinit` and `kdestroy` with 2, as nearly every program does.
 fn wrong_use(error: &clap::Error) -> ExitCode {
-    // A closed standard error leaves nobody to tell.
-    let _ = error.print();
     if !error.use_stderr() {
-        return ExitCode::SUCCESS;
+        return finish("trihound", write_out(error.to_string().as_bytes()));
     }
-    match std::env::args_os().nth(1) {
-        Some(tool) if tool == "klist" || tool == "kvno" => ExitCode::FAILURE,
+    let given = std::env::args().nth(1).unwrap_or_default();
+    let program = Arguments::command();
+    let tool = program
+        .find_subcommand(&given)
+        .map_or("trihound", clap::Command::get_name);
+    let text = error.to_string();
+    match text.strip_prefix("error: ") {
+        Some(text) => complain(format_args!("{tool}: {}", text.trim_end())),
+        // The help of a tool that was called without the name of one of its own tools.
+        None => complain(text.trim_end()),
+    }
+    match tool {
+        "klist" | "kvno" => ExitCode::FAILURE,
         _ => ExitCode::from(2),
     }
 }

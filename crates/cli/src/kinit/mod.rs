@@ -3,7 +3,7 @@
 mod again;
 mod place;
 
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,9 @@ use trihound_sansio::{Clock, SystemClock, Timestamp, drive};
 use trihound_secret::SecretString;
 
 use crate::caches;
+use crate::line::{first_line, unbuffered_stdin};
 use crate::network::kdc_transport;
-use crate::outcome::{Failure, finish};
+use crate::outcome::{Failure, complain, finish, write_out};
 use crate::phrases::{Doing, failed};
 use crate::start_time::StartTime;
 use crate::tgs::environment;
@@ -33,8 +34,11 @@ pub(crate) struct Arguments {
     #[arg(short = 'V')]
     verbose: bool,
     /// How long the ticket should live (10h, 1d2h, 36000, 10:30).
-    #[arg(short = 'l', value_name = "LIFETIME", value_parser = lifetime)]
+    #[arg(short = 'l', value_name = "LIFETIME", value_parser = positive_lifetime)]
     lifetime: Option<Duration>,
+    /// Kerberos 5, as there is no other; without effect.
+    #[arg(short = '5')]
+    _version_5: bool,
     /// When the ticket should begin: it is postdated, and has to be validated then (10m, 20261231235900).
     #[arg(short = 's', value_name = "START", value_parser = StartTime::parse, conflicts_with = "again")]
     start: Option<StartTime>,
@@ -118,10 +122,15 @@ impl Arguments {
         self.keytab || self.client_keytab || self.keytab_file.is_some()
     }
 
+    /// The option that a keytab was named with.
+    fn keytab_option(&self) -> Option<&'static str> {
+        self.keytab_file.as_ref().map(|_| "-t")
+    }
+
     fn say(&self, text: &str) {
         if self.verbose {
             // As MIT's kinit: on standard error, which scripts do not read.
-            eprintln!("{text}");
+            complain(text);
         }
     }
 
@@ -153,6 +162,14 @@ fn lifetime(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| {
         "write seconds (36000), units (1d2h30m) or hours:minutes[:seconds] (10:30)".to_owned()
     })
+}
+
+/// A ticket that ends as it begins is none: MIT's words.
+fn positive_lifetime(text: &str) -> Result<Duration, String> {
+    match lifetime(text) {
+        Ok(length) if length.is_zero() => Err(format!("Bad lifetime value {text}")),
+        other => other,
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
@@ -322,8 +339,7 @@ fn secret(
     let keytab = keytab(arguments, config)?;
     let name = keytab.name();
     arguments.say(&format!("Using keytab: {name}"));
-    let keys = keytab
-        .read()?
+    let keys = caches::read_keytab(&keytab, arguments.keytab_option())?
         .client_keys(client, &config.permitted_enctypes);
     if keys.is_empty() {
         return Err(Failure::new(format!(
@@ -333,16 +349,14 @@ fn secret(
     Ok(ClientSecret::Keys(keys))
 }
 
-/// Asks at the terminal; with no terminal, takes the first line of standard input.
+/// Asks at the terminal; with no terminal on standard output, and takes the first line of standard input.
 fn password(prompt: &str) -> Result<SecretString, Failure> {
     if io::stdin().is_terminal() {
         return Ok(rpassword::prompt_password(prompt)?.into());
     }
-    let mut line = String::new();
-    if io::stdin().lock().read_line(&mut line)? == 0 {
-        return Err(Failure::new("no password: standard input is at its end"));
-    }
-    let length = line.trim_end_matches(['\r', '\n']).len();
-    line.truncate(length);
-    Ok(line.into())
+    // As MIT's kinit, which goes on where nobody can read it.
+    let _ = write_out(prompt.as_bytes());
+    let read = unbuffered_stdin().and_then(first_line);
+    let _ = write_out(b"\n");
+    read?.ok_or_else(|| Failure::new("no password: standard input is at its end"))
 }
