@@ -1,6 +1,7 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
+use trihound_kdc_transport::Limits;
 use trihound_krb5::{Config, CredentialStore, Principal};
 use trihound_sansio::{Clock, RandomSource, Transport, drive};
 use trihound_secret::SecretString;
@@ -10,7 +11,7 @@ use trihound_sspi::{
 };
 
 use crate::connector::{Choice, Connector};
-use crate::flight::{Errand, Flights, Joined};
+use crate::flight::{Errand, Flights, Heard, Joined, LANDING_MARGIN, Leader};
 use crate::keeper::Keeper;
 use crate::settings::{KeytabSource, Settings, store_over};
 use crate::stream::SecureStream;
@@ -209,6 +210,7 @@ impl ClientBuilder {
         let package = self.settings.package(matches!(self.who, Who::Stored(_)))?;
         let credential = credential(self.who, &self.settings, &config, &package)?;
         let table = SecurityFunctionTable::builder().package(&package).build()?;
+        let round_trip = Limits::from_config(&package.package().environment().config).total;
         let handle = package.adopt(credential.clone())?;
         let owned = table.own_credential(handle)?;
         Ok(Client {
@@ -217,7 +219,7 @@ impl ClientBuilder {
                 credential: Arc::new(owned),
                 kerberos: credential,
                 environment: package.package().environment().clone(),
-                flights: Flights::default(),
+                flights: Flights::new(round_trip.saturating_add(LANDING_MARGIN)),
                 requirements: self.requirements,
                 max_message: self.settings.max_message,
             }),
@@ -260,7 +262,7 @@ fn credential(
                     KerberosCredential::from_keytab_in_store(client, keytab, Arc::clone(store))
                 }
                 (file, _) => {
-                    let store = store_over(file)?;
+                    let store = store_over(file, settings.replaced_keys)?;
                     let keytab = store.client_keytab().map_err(cannot_install)?;
                     if keytab.of_principal(&client).next().is_none() {
                         return Err(no_key(&client).into());
@@ -375,7 +377,7 @@ impl Client {
                 // It came meanwhile.
                 None => continue,
                 Some(Joined::Leader(leader)) => {
-                    let outcome = self.fetch(&errand);
+                    let outcome = self.fetch(&errand, &leader);
                     leader.land(&outcome, core.now());
                     outcome
                 }
@@ -384,6 +386,8 @@ impl Client {
                     Some(outcome) => outcome,
                     None => continue,
                 },
+                // It was told of when it failed.
+                Some(Joined::Resting(_)) if need == Need::May => Ok(()),
                 Some(Joined::Resting(error)) => Err(error),
             };
             match outcome {
@@ -396,9 +400,9 @@ impl Client {
         Ok(())
     }
 
-    fn fetch(&self, errand: &Errand) -> Result<(), trihound_sspi::Error> {
+    fn fetch(&self, errand: &Errand, leader: &Leader) -> Result<(), trihound_sspi::Error> {
         let exchange = self.core.exchange(errand)?;
-        drive(exchange, self.way.transport()).map_err(drive_failed)?;
+        drive(exchange, Heard(leader, self.way.transport())).map_err(drive_failed)?;
         Ok(())
     }
 }

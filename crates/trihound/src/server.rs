@@ -1,5 +1,6 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use trihound_krb5::{Config, CredentialStore};
 use trihound_sansio::{Clock, RandomSource};
@@ -11,7 +12,7 @@ use trihound_sspi::{
 
 use crate::settings::{KeytabSource, Settings, store_over};
 use crate::stream::{SecureStream, read_token, write_token};
-use crate::{Acceptor, Error, Kerberos, KerberosCredential, SecurityContext};
+use crate::{Acceptor, Error, Kerberos, KerberosCredential, Leg, Rejected, SecurityContext};
 
 /// What a server insists on when it says nothing else.
 const REQUIRED: AcceptorAttributes = AcceptorAttributes::CONFIDENTIALITY
@@ -26,15 +27,24 @@ const REQUIRED: AcceptorAttributes = AcceptorAttributes::CONFIDENTIALITY
 /// tickets made with them end.
 ///
 /// ```no_run
-/// # fn main() -> Result<(), trihound::Error> {
-/// let server = trihound::Server::from_environment()?; // the keytab of this machine
-/// for stream in std::net::TcpListener::bind("0.0.0.0:4444")?.incoming() {
-///     let mut secure = server.accept(stream?)?;
+/// # use std::net::{TcpListener, TcpStream};
+/// # use std::time::Duration;
+/// # use trihound::{Error, Server};
+/// # fn main() -> Result<(), Error> {
+/// let server = Server::from_environment()?; // the keytab of this machine
+/// for stream in TcpListener::bind("0.0.0.0:4444")?.incoming() {
+///     let (server, stream) = (server.clone(), stream?);
+///     std::thread::spawn(move || serve(&server, stream).unwrap_or_else(|error| eprintln!("{error}")));
+/// }
+///
+/// fn serve(server: &Server, stream: TcpStream) -> Result<(), Error> {
+///     stream.set_read_timeout(Some(Duration::from_secs(60)))?; // who says nothing is let go
+///     let mut secure = server.accept(stream)?;
 ///     println!("{} is here", secure.peer());
 ///     while let Some(message) = secure.receive()? {
 ///         secure.send(&message)?;
 ///     }
-///     secure.close()?;
+///     secure.close()
 /// }
 /// # Ok(())
 /// # }
@@ -81,6 +91,15 @@ impl ServerBuilder {
     #[must_use]
     pub fn keytab(mut self, keys: impl Into<KeytabSource>) -> Self {
         self.keys = Some(keys.into());
+        self
+    }
+
+    /// For how long a key that a newer one replaced in the keytab stays in service: 24 hours otherwise. Zero
+    /// is never, for whoever exchanges keys because they were stolen. A store, a credential or a package of
+    /// the program's own decides by itself.
+    #[must_use]
+    pub fn serving_replaced_keys_for(mut self, lifetime: Duration) -> Self {
+        self.settings.replaced_keys = lifetime;
         self
     }
 
@@ -156,7 +175,7 @@ impl ServerBuilder {
     /// A broken krb5.conf; a keytab that is missing, cannot be read or has no key of the principal.
     pub fn build(mut self) -> Result<Server, Error> {
         if let Some(keys) = self.keys {
-            self.settings.store = Some(store_over(keys)?);
+            self.settings.store = Some(store_over(keys, self.settings.replaced_keys)?);
         }
         let package = self.settings.package(self.credential.is_none())?;
         let table = SecurityFunctionTable::builder().package(&package).build()?;
@@ -233,6 +252,25 @@ impl Server {
 }
 
 /// The server's side of a handshake, a token at a time or over a connection.
+///
+/// ```no_run
+/// # fn send(_: &[u8]) {}
+/// # fn receive() -> Vec<u8> { Vec::new() }
+/// # fn serve(server: &trihound::Server) -> Result<(), trihound::Error> {
+/// let mut handshake = server.handshake();
+/// loop {
+///     let leg = handshake.step(&receive()).inspect_err(|rejected| {
+///         rejected.token.as_deref().map(send); // tells the client why
+///     })?;
+///     leg.token.as_deref().map(send);
+///     if leg.complete {
+///         break;
+///     }
+/// }
+/// let context = handshake.into_context()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ServerHandshake {
     pub(crate) core: Arc<ServerCore>,
@@ -260,12 +298,12 @@ impl ServerHandshake {
             let token = read_token(&mut stream)?;
             let leg = match self.step(&token) {
                 Ok(leg) => leg,
-                Err((error, token)) => {
+                Err(rejected) => {
                     // The peer learns of it if it still listens.
-                    if let Some(token) = token {
-                        let _ = write_token(&mut stream, &token);
+                    if let Some(token) = &rejected.token {
+                        let _ = write_token(&mut stream, token);
                     }
-                    return Err(error);
+                    return Err(rejected.into());
                 }
             };
             if let Some(token) = &leg.token {
@@ -283,15 +321,12 @@ impl ServerHandshake {
     ///
     /// # Errors
     ///
-    /// Why, and what to send to the client, if anything; the handshake is over then. A context that
+    /// [`Rejected`], perhaps with a token for the client; the handshake is over then. A context that
     /// lacks what the server insists on is refused here, before its last token is sent.
-    pub fn step(&mut self, token: &[u8]) -> Result<crate::Leg, (Error, Option<Vec<u8>>)> {
-        let leg = self
-            .acceptor
-            .step(token)
-            .map_err(|refused| (refused.error.into(), refused.token))?;
+    pub fn step(&mut self, token: &[u8]) -> Result<Leg, Rejected> {
+        let leg = self.acceptor.step(token)?;
         if leg.complete {
-            self.check().map_err(|error| (error, None))?;
+            self.check()?;
         }
         Ok(leg)
     }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use trihound_krb5::{Config, CredentialStore, Keytab, MemoryStore};
+use trihound_krb5::{Config, CredentialStore, Keytab, MemoryStore, ReplacedKeys};
 use trihound_sansio::{Clock, RandomSource, SystemClock};
 use trihound_sspi::{Error, RegisteredPackage};
 
@@ -70,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn RandomSource>,
     pub(crate) max_message: usize,
+    /// For how long replaced keys are served.
+    pub(crate) replaced_keys: Duration,
 }
 
 impl Default for Settings {
@@ -81,6 +84,7 @@ impl Default for Settings {
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
             max_message: MAX_MESSAGE,
+            replaced_keys: ReplacedKeys::LIFETIME,
         }
     }
 }
@@ -94,6 +98,7 @@ impl Settings {
         if let Some(config) = &self.config {
             return Ok(Arc::clone(config));
         }
+        crate::trace_if_asked();
         let config = Arc::new(crate::configuration()?);
         Ok(Arc::clone(self.config.insert(config)))
     }
@@ -111,7 +116,9 @@ impl Settings {
         let store: Arc<dyn CredentialStore> = match &self.store {
             Some(store) => Arc::clone(store),
             None if of_machine => {
-                Arc::new(UserStore::from_environment(&config).map_err(cannot_install)?)
+                crate::trace_if_asked();
+                let store = UserStore::from_environment(&config).map_err(cannot_install)?;
+                Arc::new(store.serving_replaced_keys_for(self.replaced_keys))
             }
             None => Arc::new(MemoryStore::new()),
         };
@@ -121,12 +128,16 @@ impl Settings {
 }
 
 /// A store whose keys of services, or of a client, are those of a file, and whose tickets are in
-/// memory.
-pub(crate) fn store_over(source: KeytabSource) -> Result<Arc<dyn CredentialStore>, Error> {
+/// memory; replaced keys of services are served for `replaced_keys`.
+pub(crate) fn store_over(
+    source: KeytabSource,
+    replaced_keys: Duration,
+) -> Result<Arc<dyn CredentialStore>, Error> {
     let path = match source {
         KeytabSource::Keys(keytab) => return Ok(Arc::new(MemoryStore::with_keytab(keytab))),
         KeytabSource::Path(path) => path,
         KeytabSource::Name(name) => keytab_path(&name).map_err(cannot_install)?,
     };
-    Ok(Arc::new(UserStore::without_cache(path.clone(), path)))
+    let store = UserStore::without_cache(path.clone(), path);
+    Ok(Arc::new(store.serving_replaced_keys_for(replaced_keys)))
 }

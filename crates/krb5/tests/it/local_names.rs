@@ -113,6 +113,8 @@ fn a_broken_rule_is_told_and_ends_the_mapping() {
         "RULE:[1:$1]s/a/",
         "RULE:[1:$1]s/(/x/",
         "RULE:[1:$1]junk",
+        // Small to write, and more than anybody can wait for.
+        "RULE:[1:$1](a{0}{255}{255}{255}{255}{255})",
         // There is no escape for the slash.
         "RULE:[1:$1]s/\\/x//",
     ] {

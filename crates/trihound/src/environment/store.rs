@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use trihound_krb5::{
     Config, CredentialCache, CredentialStore, Credentials, Keytab, MemoryStore, Principal,
@@ -93,6 +94,14 @@ impl UserStore {
     #[must_use]
     pub fn with_config(mut self, config: Arc<Config>) -> Self {
         self.config = config;
+        self
+    }
+
+    /// For how long a key of services that a newer one replaced stays in service, as
+    /// [`NamedKeytab::serving_replaced_keys_for`] has it; zero is never.
+    #[must_use]
+    pub fn serving_replaced_keys_for(mut self, lifetime: Duration) -> Self {
+        self.keytab = self.keytab.serving_replaced_keys_for(lifetime);
         self
     }
 
@@ -197,10 +206,22 @@ impl CredentialStore for UserStore {
         server: &Principal,
         now: Timestamp,
     ) -> Result<Option<Arc<Credentials>>, StoreError> {
-        if let Some((_, content)) = self.cache_of(client)?
-            && let Some(found) = content.find(client, server, now)
-        {
-            return Ok(Some(Arc::clone(found)));
+        if let Some((cache, content)) = self.cache_of(client)? {
+            let (found, cache) = (content.find(client, server, now), cache.name());
+            match found {
+                Some(found) => tracing::debug!(
+                    %cache, %client, spn = %server,
+                    "Found ticket of {client} for {server} in {cache}, valid until {}",
+                    found.endtime
+                ),
+                None => tracing::debug!(
+                    %cache, %client, spn = %server,
+                    "There is no ticket of {client} for {server} in {cache}"
+                ),
+            }
+            if let Some(found) = found {
+                return Ok(Some(Arc::clone(found)));
+            }
         }
         self.memory.find(client, server, now)
     }
@@ -216,7 +237,13 @@ impl CredentialStore for UserStore {
 
     fn store(&self, credentials: &Arc<Credentials>) -> Result<(), StoreError> {
         let written = match self.cache_of(&credentials.client) {
-            Ok(Some((cache, _))) => cache.store(credentials),
+            Ok(Some((cache, _))) => cache.store(credentials).inspect(|()| {
+                let (client, spn, cache) = (&credentials.client, &credentials.server, cache.name());
+                tracing::debug!(
+                    %cache, %client, %spn,
+                    "Kept ticket of {client} for {spn} in {cache}"
+                );
+            }),
             Ok(None) => return self.memory.store(credentials),
             Err(error) => Err(error),
         };

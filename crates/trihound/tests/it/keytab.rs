@@ -8,11 +8,13 @@ use std::time::Duration;
 use trihound::environment::{
     CacheName, KeytabName, NamedKeytab, UserStore, read_keytab, write_keytab,
 };
-use trihound::krb5::{KeyMaterial, Keytab, KeytabEdit, KeytabEntry, Principal, StoreError};
+use trihound::krb5::{
+    Config, CredentialStore, KeyMaterial, Keytab, KeytabEdit, KeytabEntry, Principal, StoreError,
+};
 use trihound::sansio::{Clock, FixedClock, SystemClock, Timestamp};
 use trihound::secret::SecretString;
 use trihound::sspi::{AcceptorRequirements, InitiatorRequirements};
-use trihound::{Acceptor, Initiator, KerberosCredential};
+use trihound::{Acceptor, Initiator, KerberosCredential, Server};
 use trihound_crypto::Enctype;
 
 use crate::support::{Directory, SERVICE, alice, keytab, realm, side};
@@ -186,6 +188,79 @@ fn a_replaced_key_stays_in_service_until_its_tickets_have_ended() {
     assert!(Arc::ptr_eq(&serving, &service.serving().unwrap()));
     clock.set(start.plus(Duration::from_secs(24 * 3600)));
     assert_eq!(versions(&service.serving().unwrap()), [2]);
+}
+
+/// `ktadd`, and after a login `ktremove` of the old version; and a keytab exchanged in one piece.
+#[test]
+fn who_revokes_a_key_has_it_refused() {
+    let directory = Directory::new();
+    let path = directory.0.join("keytab");
+    let store = || UserStore::without_cache(path.clone(), path.clone());
+    file(&path).add(vec![entry("host/a", 1)]).unwrap();
+    let service = store();
+    assert_eq!(versions(&service.keytab().unwrap()), [1]);
+    file(&path).add(vec![entry("host/a", 2)]).unwrap();
+    assert_eq!(versions(&service.keytab().unwrap()), [1, 2]);
+    file(&path).remove(|entry| entry.kvno == 1).unwrap();
+    assert_eq!(versions(&service.keytab().unwrap()), [2]);
+    let wary = store().serving_replaced_keys_for(Duration::ZERO);
+    assert_eq!(versions(&wary.keytab().unwrap()), [2]);
+    let keytab: Keytab = [entry("host/a", 3)].into_iter().collect();
+    write_keytab(&path, &keytab).unwrap();
+    assert_eq!(versions(&wary.keytab().unwrap()), [3]);
+    assert_eq!(versions(&service.keytab().unwrap()), [3, 2]);
+}
+
+/// As the one line of a program has it.
+#[test]
+fn a_server_may_be_built_to_serve_no_replaced_keys() {
+    let directory = Directory::new();
+    let path = directory.0.join("keytab");
+    let realm = realm();
+    let first = keytab(&realm);
+    let rotated: Keytab = first
+        .entries()
+        .iter()
+        .map(|entry| {
+            let key = KeyMaterial::new(
+                entry.key.enctype(),
+                vec![9; entry.key.expose().len()].into(),
+            );
+            KeytabEntry::new(
+                entry.principal.clone(),
+                entry.kvno + 1,
+                SystemClock.now(),
+                key,
+            )
+        })
+        .collect();
+    let mut kdc = realm.transport();
+    for (lifetime, accepted) in [(None, true), (Some(Duration::ZERO), false)] {
+        write_keytab(&path, &first).unwrap();
+        let mut builder = Server::builder()
+            .config(Config::default())
+            .keytab(path.as_path());
+        if let Some(lifetime) = lifetime {
+            builder = builder.serving_replaced_keys_for(lifetime);
+        }
+        let server = builder.build().unwrap();
+        let (initiators, client) = side(KerberosCredential::from_password(
+            alice(),
+            SecretString::from("password"),
+        ));
+        let mut handshake = || {
+            let asked = InitiatorRequirements::CONFIDENTIALITY
+                | InitiatorRequirements::INTEGRITY
+                | InitiatorRequirements::REPLAY_DETECT
+                | InitiatorRequirements::SEQUENCE_DETECT;
+            let mut initiator = Initiator::new(&initiators, client, SERVICE, asked);
+            let token = initiator.step(None, &mut kdc).unwrap().token.unwrap();
+            server.handshake().step(&token).is_ok()
+        };
+        assert!(handshake());
+        write_keytab(&path, &rotated).unwrap();
+        assert_eq!(handshake(), accepted, "{lifetime:?}");
+    }
 }
 
 #[test]
