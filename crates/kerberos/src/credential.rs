@@ -11,6 +11,7 @@ use trihound_secret::SecretString;
 use trihound_sspi::Expiry;
 
 use crate::error::{CredentialError, Error};
+use crate::keeping::{LoginSecret, SecretKind};
 
 /// Names by which services were asked for, and found under others, that one credential remembers.
 const MAX_ALIASES: usize = 1024;
@@ -208,6 +209,18 @@ impl Outbound {
             Secret::Keytab(keytab) => keys(keytab),
             Secret::ClientKeytab => keys(&*self.store.client_keytab()?),
         })
+    }
+
+    /// What [`Self::secret`] is made of, at this moment.
+    pub(crate) fn login_secret(&self) -> Result<Option<LoginSecret>, Error> {
+        let keys = |keytab| SecretKind::Keys(self.client.clone(), keytab);
+        let kind = match &self.secret {
+            Secret::None => return Ok(None),
+            Secret::Password(_) => SecretKind::Password,
+            Secret::Keytab(keytab) => keys(Arc::clone(keytab)),
+            Secret::ClientKeytab => keys(self.store.client_keytab()?),
+        };
+        Ok(Some(LoginSecret(kind)))
     }
 
     /// The KDC's clock less ours, in microseconds.

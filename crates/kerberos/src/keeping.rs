@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
-use trihound_krb5::{Credentials, Environment, Principal};
+use trihound_krb5::{Credentials, Environment, Keytab, KeytabEntry, Principal};
 use trihound_sansio::{Exchange, Progress, Reply, Timestamp};
+use trihound_secret::constant_time_eq;
 
 use crate::credential::KerberosCredential;
 use crate::error::{Error, sspi_error};
@@ -26,6 +27,61 @@ pub struct Standing {
     pub service: Option<Arc<Credentials>>,
     /// Whether there is a password or key to log in anew with.
     pub has_secret: bool,
+}
+
+/// What a login proves the client with at a moment, to be compared with that of another moment: a KDC
+/// that refused it will refuse the same again.
+#[derive(Clone, Debug)]
+pub struct LoginSecret(pub(crate) SecretKind);
+
+#[derive(Clone, Debug)]
+pub(crate) enum SecretKind {
+    /// A credential's password never changes.
+    Password,
+    /// The keys of this principal.
+    Keys(Principal, Arc<Keytab>),
+}
+
+impl LoginSecret {
+    /// Whether it is a password; keys of a keytab otherwise.
+    #[must_use]
+    pub const fn is_password(&self) -> bool {
+        matches!(self.0, SecretKind::Password)
+    }
+
+    /// Whether a login with the one is a login with the other: a keytab that was written anew with the
+    /// same keys of the principal is the same. Both are of one credential.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (SecretKind::Password, SecretKind::Password) => true,
+            (SecretKind::Keys(client, keys), SecretKind::Keys(_, others)) => {
+                Arc::ptr_eq(keys, others)
+                    || keys
+                        .of_principal(client)
+                        .map(Some)
+                        .chain(core::iter::repeat(None))
+                        .zip(
+                            others
+                                .of_principal(client)
+                                .map(Some)
+                                .chain(core::iter::repeat(None)),
+                        )
+                        .take_while(|pair| !matches!(pair, (None, None)))
+                        .all(|pair| match pair {
+                            (Some(one), Some(other)) => is_same_key(one, other),
+                            _ => false,
+                        })
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_same_key(one: &KeytabEntry, other: &KeytabEntry) -> bool {
+    one.kvno == other.kvno
+        && one.key.enctype() == other.key.enctype()
+        && constant_time_eq(one.key.expose(), other.key.expose())
 }
 
 /// An exchange with KDCs that ends with a ticket, which is in the credential's store then.
@@ -60,6 +116,16 @@ impl KerberosCredential {
             service,
             has_secret: outbound.has_secret(),
         })
+    }
+
+    /// What the next login proves the client with; `None` when there are only tickets.
+    ///
+    /// # Errors
+    ///
+    /// The credential is not an outbound one, or its keytab cannot be read.
+    pub fn login_secret(&self) -> Result<Option<LoginSecret>, trihound_sspi::Error> {
+        let outbound = self.outbound().map_err(sspi_error)?;
+        outbound.login_secret().map_err(sspi_error)
     }
 
     /// A new ticket-granting ticket: by logging in with the secret, or, with none, by renewal of the

@@ -41,6 +41,6 @@ pub mod tokens;
 pub use context::KerberosContext;
 pub use credential::KerberosCredential;
 pub use error::{ContextError, CredentialError, Error, MessageError, SequenceError, TokenError};
-pub use keeping::{Standing, TicketExchange};
+pub use keeping::{LoginSecret, Standing, TicketExchange};
 pub use messages::{MessageSession, MessageSizes, SessionParameters, Unwrapped, Wrapped};
 pub use package::{Kerberos, KerberosConfig};

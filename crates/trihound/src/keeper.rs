@@ -37,9 +37,10 @@ impl Keeper {
 }
 
 fn keep(client: &Client, stop: &Stop) {
+    let mut told = None;
     loop {
         if let Err(error) = client.ensure(None) {
-            tracing::warn!(%error, "There is no ticket-granting ticket; it is tried again");
+            client.core.tell_keepers_failure(&error, &mut told);
         }
         let rest = client.core.rest();
         let is_due = stop.is_due.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use trihound_kerberos::{CredentialError, KerberosCredential, Standing, TicketExchange};
+use trihound_kerberos::{
+    CredentialError, KerberosCredential, LoginSecret, Standing, TicketExchange,
+};
 use trihound_krb5::{Credentials, Environment};
 use trihound_sansio::{DriveError, Timestamp};
 use trihound_sspi::{
@@ -120,14 +122,52 @@ impl ClientCore {
         target: Option<&str>,
         tried: &[Errand],
     ) -> Result<Option<Joined>, Error> {
+        let secret = self.login_secret(errand);
+        self.forgive_others(errand, secret.as_ref());
         let joined = self.flights.join(errand, self.now());
         if let Joined::Leader(leader) = joined {
+            let leader = leader.with_secret(secret);
             return match self.next(target, tried)? {
                 Next::Fetch(again, _) if again == *errand => Ok(Some(Joined::Leader(leader))),
                 _ => Ok(None),
             };
         }
         Ok(Some(joined))
+    }
+
+    /// What the errand would prove the client with. It is looked at before the exchange reads it: if it
+    /// changes in between, the new one is not taken for refused.
+    fn login_secret(&self, errand: &Errand) -> Option<LoginSecret> {
+        match errand {
+            // What is wrong with a keytab the exchange tells.
+            Errand::Granting => self.kerberos.login_secret().ok().flatten(),
+            Errand::Service(_) => None,
+        }
+    }
+
+    /// A secret that was never refused need not rest.
+    fn forgive_others(&self, errand: &Errand, secret: Option<&LoginSecret>) {
+        if let Some(secret) = secret
+            && let Some((since, Some(refused))) = self.flights.failure(errand)
+            && !refused.is_same(secret)
+        {
+            self.flights.forgive(errand, since);
+        }
+    }
+
+    /// A keeper's failure: each is told of once, however often the keeper looks.
+    pub(crate) fn tell_keepers_failure(&self, error: &Error, told: &mut Option<Timestamp>) {
+        let failed = self.flights.failure(&Errand::Granting);
+        let since = failed.as_ref().map(|(since, _)| *since);
+        if since.is_some() && since == *told {
+            return;
+        }
+        *told = since;
+        if failed.is_some_and(|(_, refused)| refused.is_some()) {
+            tracing::warn!(%error, "There is no ticket-granting ticket; the secret was refused and is not sent again by itself");
+        } else {
+            tracing::warn!(%error, "There is no ticket-granting ticket; it is tried again");
+        }
     }
 
     /// The exchange of an errand.

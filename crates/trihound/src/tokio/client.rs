@@ -14,7 +14,7 @@ use super::transport::{AnyTransport, AsyncTransports, OffThread};
 use super::{AsyncKdcTransport, joined, off_thread};
 use crate::client::{Transports, Way};
 use crate::connector::Choice;
-use crate::flight::{Errand, Joined, Leader};
+use crate::flight::{Errand, Flight, Joined, Leader};
 use crate::handshake::{Turn, in_circles, not_complete};
 use crate::tickets::{ClientCore, Need, Next};
 use crate::{ClientBuilder, Error, Initiator, Leg, Refused, SecurityContext};
@@ -169,10 +169,12 @@ impl Client {
                 None => continue,
                 Some(Joined::Leader(leader)) => self.lead(leader, &errand).await?,
                 Some(Joined::Follower(_)) if need == Need::May => Ok(()),
-                Some(Joined::Follower(flight)) => match flight.landed().await {
+                Some(Joined::Follower(flight)) => match landed(&flight).await {
                     Some(outcome) => outcome,
                     None => continue,
                 },
+                // It was told of when it failed.
+                Some(Joined::Resting(_)) if need == Need::May => Ok(()),
                 Some(Joined::Resting(error)) => Err(error),
             };
             match outcome {
@@ -194,7 +196,7 @@ impl Client {
     ) -> Result<Result<(), trihound_sspi::Error>, trihound_sspi::Error> {
         let (client, errand) = (self.clone(), errand.clone());
         let flying = tokio::spawn(async move {
-            let outcome = client.fetch(&errand).await;
+            let outcome = client.fetch(&errand, &leader).await;
             leader.land(&outcome, client.core.now());
             outcome
         });
@@ -222,7 +224,7 @@ impl Client {
         off_thread(move || core.join(&errand, target.as_deref(), &tried)).await?
     }
 
-    async fn fetch(&self, errand: &Errand) -> Result<(), trihound_sspi::Error> {
+    async fn fetch(&self, errand: &Errand, leader: &Leader) -> Result<(), trihound_sspi::Error> {
         let mut exchange = self.core.exchange(errand)?;
         let mut transport = self.transport();
         let mut answer: Option<Result<Vec<u8>, TransportFailure>> = None;
@@ -240,10 +242,27 @@ impl Client {
             exchange = again;
             match progress? {
                 Progress::Done(_) => return Ok(()),
-                Progress::Exchange(request) => answer = Some(transport.round_trip(&request).await),
+                Progress::Exchange(request) => {
+                    leader.is_on_its_way();
+                    answer = Some(transport.round_trip(&request).await);
+                }
             }
         }
         Err(in_circles())
+    }
+}
+
+/// Waits for a flight; `None` when its leader went away, or was silent for too long.
+async fn landed(flight: &Flight) -> Option<Result<(), trihound_sspi::Error>> {
+    loop {
+        let patience = flight.patience();
+        if patience.is_zero() {
+            return None;
+        }
+        // Something may have been heard of it meanwhile.
+        if let Ok(landing) = tokio::time::timeout(patience, flight.landed()).await {
+            return landing;
+        }
     }
 }
 

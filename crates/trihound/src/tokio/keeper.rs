@@ -14,9 +14,10 @@ impl Keeper {
 }
 
 async fn keep(client: Client) {
+    let mut told = None;
     loop {
         if let Err(error) = client.ensure(None).await {
-            tracing::warn!(%error, "There is no ticket-granting ticket; it is tried again");
+            client.core.tell_keepers_failure(&error, &mut told);
         }
         let core = std::sync::Arc::clone(&client.core);
         let Ok(rest) = off_thread(move || core.rest()).await else {
