@@ -5,7 +5,7 @@
 use tracing::debug;
 use trihound_asn1::{KrbError, error_code, printable};
 use trihound_crypto::Enctype;
-use trihound_sansio::Timestamp;
+use trihound_sansio::{Timestamp, TransportFailure};
 
 use crate::{Credentials, Principal};
 
@@ -71,6 +71,14 @@ pub(crate) fn wrong_realm(realm: &dyn core::fmt::Display) {
 
 pub(crate) fn primary(realm: &dyn core::fmt::Display) {
     debug!(%realm, "Asking the primary KDC of realm {realm}, which may know a newer password");
+}
+
+/// The primary KDC was wanted, and did not answer or is not known.
+pub(crate) fn no_primary(realm: &dyn core::fmt::Display, failure: &TransportFailure) {
+    debug!(
+        %realm, error = %failure,
+        "No primary KDC of realm {realm} can be asked; what the first KDC said holds"
+    );
 }
 
 /// A reply that holds.

@@ -120,13 +120,22 @@ impl fmt::Display for Error {
     }
 }
 
+/// The text, and of the errors below it what the text does not have: this is what a program shows whose
+/// `main` returns an error.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("status", &self.status)
-            .field("text", &self.text)
-            .field("source", &self.source)
-            .finish()
+        write!(f, "{}: {}", self.status, self.text)?;
+        let mut told = self.text.to_string();
+        let mut next = core::error::Error::source(self);
+        while let Some(error) = next {
+            let text = error.to_string();
+            if !told.contains(&text) {
+                write!(f, "; because: {text}")?;
+                told = text;
+            }
+            next = error.source();
+        }
+        Ok(())
     }
 }
 
@@ -175,6 +184,22 @@ mod tests {
         assert_eq!(error.find_source::<TransportFailure>(), Some(&failure));
         assert!(error.find_source::<RandomFailure>().is_none());
         assert_eq!(error.to_string(), "SEC_E_INTERNAL_ERROR: outer");
+    }
+
+    #[test]
+    fn what_is_below_an_error_is_shown_once() {
+        let failure = TransportFailure {
+            realm: "R".into(),
+            ..TransportFailure::default()
+        };
+        let error = Error::from(failure);
+        assert_eq!(format!("{error:?}"), error.to_string());
+        let status = SecurityStatus::SEC_E_INTERNAL_ERROR;
+        let outer = Error::new(status, "outer").with_source(error.clone());
+        assert_eq!(
+            format!("{outer:?}"),
+            format!("SEC_E_INTERNAL_ERROR: outer; because: {error}")
+        );
     }
 
     #[test]

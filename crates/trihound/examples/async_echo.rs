@@ -1,6 +1,8 @@
 //! The echo service on tokio: `async_echo 0.0.0.0:4444`, with the keys of the machine's keytab. The
 //! example `client` calls it.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -17,10 +19,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
     loop {
-        let (stream, _) = listener.accept().await?;
+        let accepted = listener.accept().await;
         let server = server.clone();
         tokio::spawn(async move {
-            if let Err(error) = serve(server, stream).await {
+            if let Err(error) = serve(server, accepted).await {
                 eprintln!("{error}");
             }
         });
@@ -29,8 +31,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn serve(
     server: Server,
-    stream: TcpStream,
+    accepted: io::Result<(TcpStream, SocketAddr)>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let (stream, _) = accepted?;
     // Nobody takes longer than this to say who it is.
     let mut secure = timeout(Duration::from_secs(10), server.accept(stream)).await??;
     println!("{} is here", secure.peer());

@@ -6,6 +6,7 @@
 //! It starts while the KDC is down, and heals when the KDC is back. Both the keys that it accepts with
 //! and those that it logs in with are read again when the keytab changes.
 
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
@@ -29,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(address)?;
     println!("listening on {}", listener.local_addr()?);
     for stream in listener.incoming() {
-        let (server, client, stream) = (server.clone(), client.clone(), stream?);
+        let (server, client) = (server.clone(), client.clone());
         let (target, next) = (target.clone(), next.clone());
         std::thread::spawn(move || {
             if let Err(error) = relay(&server, stream, &client, &target, &next) {
@@ -42,11 +43,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn relay(
     server: &Server,
-    stream: TcpStream,
+    stream: io::Result<TcpStream>,
     client: &Client,
     target: &str,
     next: &str,
 ) -> Result<(), Error> {
+    let stream = stream?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut near = server.accept(stream)?;
     let mut far = client.connect(target, TcpStream::connect(next)?)?;

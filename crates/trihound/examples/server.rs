@@ -1,6 +1,7 @@
 //! A kerberized echo service: `server 0.0.0.0:4444`, with the keys of the machine's keytab
 //! (KRB5_KTNAME, else /etc/krb5.keytab). The example `client` calls it.
 
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(address)?;
     println!("listening on {}", listener.local_addr()?);
     for stream in listener.incoming() {
-        let (server, stream) = (server.clone(), stream?);
+        let server = server.clone();
         std::thread::spawn(move || {
+            // One connection that fails is no reason to end the service.
             if let Err(error) = serve(&server, stream) {
                 eprintln!("{error}");
             }
@@ -24,7 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn serve(server: &Server, stream: TcpStream) -> Result<(), Error> {
+fn serve(server: &Server, stream: io::Result<TcpStream>) -> Result<(), Error> {
+    let stream = stream?;
     // A client that is silent for a minute does not keep its thread.
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let mut secure = server.accept(stream)?;

@@ -4,26 +4,42 @@
 //! packages that authenticate two peers to each other and protect their messages. The Kerberos package
 //! is there; it speaks with MIT krb5 and needs neither Windows nor a C library.
 //!
-//! A client and a server are ten lines each ([`Client`], [`Server`]; with the feature `tokio` the module
-//! `tokio` has the same with `.await`):
+//! Most programs need two types: a [`Client`] connects to a service, a [`Server`] accepts clients, and each
+//! makes a [`SecureStream`] of a connection. They are ten lines each; with the feature `tokio` the module
+//! `tokio` has the same with `.await`:
 //!
 //! ```no_run
 //! use std::net::{TcpListener, TcpStream};
+//! use std::time::Duration;
+//! use trihound::{Client, Error, Server};
 //!
-//! # fn main() -> Result<(), trihound::Error> {
-//! let client = trihound::Client::from_environment()?; // krb5.conf, tickets and keys of this machine
+//! # fn main() -> Result<(), Error> {
+//! let client = Client::from_environment()?; // krb5.conf, tickets and keys of this machine
 //! let mut secure = client.connect("host/web.example.com", TcpStream::connect("web.example.com:4444")?)?;
 //! secure.send(b"hello")?;
 //! let answer = secure.receive()?;
 //!
-//! let server = trihound::Server::from_environment()?; // the keytab of this machine
+//! let server = Server::from_environment()?; // the keytab of this machine
 //! for stream in TcpListener::bind("0.0.0.0:4444")?.incoming() {
-//!     let mut secure = server.accept(stream?)?;
-//!     println!("{} says {:?}", secure.peer().to_owned(), secure.receive()?);
+//!     let (server, stream) = (server.clone(), stream?);
+//!     std::thread::spawn(move || serve(&server, stream).unwrap_or_else(|error| eprintln!("{error}")));
+//! }
+//!
+//! fn serve(server: &Server, stream: TcpStream) -> Result<(), Error> {
+//!     stream.set_read_timeout(Some(Duration::from_secs(60)))?; // who says nothing is let go
+//!     let mut secure = server.accept(stream)?;
+//!     while let Some(message) = secure.receive()? {
+//!         secure.send(&message)?;
+//!     }
+//!     secure.close()
 //! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! The manual is the folder `docs/manual` of the sources: `programs.md` for clients and servers, `services.md` for
+//! those that run for long, `krb5-conf.md`, `caches.md`, `keytabs.md` and `kdc-location.md` for the machine,
+//! `errors.md` and `trace.md` for when it does not work.
 //!
 //! This crate is the composition root. It puts the packages behind one [`SecurityFunctionTable`],
 //! reads the machine's [`environment`] (krb5.conf, caches, keytabs), and has what programs write around
@@ -129,7 +145,7 @@ use trihound_sspi::{RegisteredPackage, SecurityFunctionTable, SecurityStatus};
 
 pub use client::{Client, ClientBuilder};
 pub use connector::{ClientHandshake, Connector};
-pub use error::Error;
+pub use error::{Error, Rejected};
 pub use handshake::{Acceptor, Initiator, Leg, Refused};
 pub use keeper::Keeper;
 pub use message::{Opened, SecurityContext};
@@ -157,8 +173,7 @@ pub use trihound_sspi as sspi;
 ///
 /// SEC_E_CANNOT_INSTALL, with the file and the line that is wrong.
 pub fn init_security_interface() -> Result<SecurityFunctionTable, sspi::Error> {
-    // A trace that cannot be written is no reason to refuse a login.
-    let _ = environment::install_trace();
+    trace_if_asked();
     let config = Arc::new(configuration()?);
     let store = environment::UserStore::from_environment(&config).map_err(cannot_install)?;
     let mut environment = Environment::new(Arc::new(SystemClock), Arc::new(OsRandom), config);
@@ -176,6 +191,7 @@ pub fn init_security_interface() -> Result<SecurityFunctionTable, sspi::Error> {
 ///
 /// SEC_E_CANNOT_INSTALL, with the file and the line that is wrong.
 pub fn kdc_transport() -> Result<KdcTransport, sspi::Error> {
+    trace_if_asked();
     Ok(KdcTransport::new(Arc::new(configuration()?)))
 }
 
@@ -200,6 +216,29 @@ pub fn security_function_table(
     kerberos: &RegisteredPackage<Kerberos>,
 ) -> Result<SecurityFunctionTable, sspi::Error> {
     SecurityFunctionTable::builder().package(kerberos).build()
+}
+
+/// The programs of the manual.
+#[cfg(doctest)]
+mod manual {
+    #[doc = include_str!("../../../docs/manual/programs.md")]
+    struct Programs;
+    #[doc = include_str!("../../../docs/manual/services.md")]
+    struct Services;
+    #[doc = include_str!("../../../docs/manual/trace.md")]
+    struct Trace;
+    #[doc = include_str!("../../../docs/manual/caches.md")]
+    struct Caches;
+    #[doc = include_str!("../../../docs/manual/kdc-location.md")]
+    struct KdcLocation;
+    #[doc = include_str!("../../../docs/manual/keytabs.md")]
+    struct Keytabs;
+}
+
+/// KRB5_TRACE, for whatever looks at the machine.
+fn trace_if_asked() {
+    // A trace that cannot be written is no reason to refuse a login.
+    let _ = environment::install_trace();
 }
 
 fn configuration() -> Result<Config, sspi::Error> {

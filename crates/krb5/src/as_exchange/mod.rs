@@ -348,7 +348,10 @@ impl ExpectAsReply {
     /// Nobody answered. Where a primary KDC was to be asked, what the first KDC said is still true.
     fn unanswered(self, failure: &TransportFailure) -> Error {
         match self.login.refused {
-            Some(refused) => *refused,
+            Some(refused) => {
+                trace::no_primary(&self.login.client.realm, failure);
+                *refused
+            }
             None => failure.clone().into(),
         }
     }

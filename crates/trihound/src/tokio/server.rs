@@ -2,7 +2,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use trihound_sspi::{ChannelBindings, SecurityFunctionTable};
 
 use super::stream::{SecureStream, read_token, write_token};
-use crate::{Error, Leg, SecurityContext, ServerBuilder};
+use crate::{Error, Leg, Rejected, SecurityContext, ServerBuilder};
 
 /// A service: its keys, and what it demands of clients.
 ///
@@ -85,12 +85,12 @@ impl ServerHandshake {
             let token = read_token(&mut stream).await?;
             let leg = match self.step(&token) {
                 Ok(leg) => leg,
-                Err((error, token)) => {
+                Err(rejected) => {
                     // The peer learns of it if it still listens.
-                    if let Some(token) = token {
-                        let _ = write_token(&mut stream, &token).await;
+                    if let Some(token) = &rejected.token {
+                        let _ = write_token(&mut stream, token).await;
                     }
-                    return Err(error);
+                    return Err(rejected.into());
                 }
             };
             if let Some(token) = &leg.token {
@@ -109,7 +109,7 @@ impl ServerHandshake {
     /// # Errors
     ///
     /// As [`crate::ServerHandshake::step`].
-    pub fn step(&mut self, token: &[u8]) -> Result<Leg, (Error, Option<Vec<u8>>)> {
+    pub fn step(&mut self, token: &[u8]) -> Result<Leg, Rejected> {
         self.0.step(token)
     }
 

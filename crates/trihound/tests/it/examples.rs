@@ -1,11 +1,13 @@
 //! Each example runs, as a process of its own, against an embedded KDC on sockets.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use trihound::environment::write_keytab;
+use trihound::environment::{read_cache, read_keytab, write_cache, write_keytab};
+use trihound::krb5::{CredentialCache, Principal};
 use trihound_test_realm::{TestKdcServer, TestRealm};
 
 use crate::support::{Directory, REALM};
@@ -68,43 +70,66 @@ impl Machine {
     }
 
     fn run(&self, name: &str, arguments: &[&str], input: &str) -> Output {
-        let mut process = self
-            .example(name, arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut pipe = process.stdin.take().unwrap();
-        pipe.write_all(input.as_bytes()).unwrap();
-        drop(pipe);
-        process.wait_with_output().unwrap()
+        finish(&mut self.example(name, arguments), input)
+    }
+
+    /// What a run of an example tells in the file that KRB5_TRACE names.
+    fn traced(&self, name: &str, arguments: &[&str], input: &str) -> (Output, String) {
+        let file = self.path("trace");
+        let mut command = self.example(name, arguments);
+        let output = finish(command.env("KRB5_TRACE", &file), input);
+        (output, fs::read_to_string(file).unwrap_or_default())
     }
 
     fn start(&self, name: &str, arguments: &[&str]) -> Service {
-        let mut process = self
-            .example(name, arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        output.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").map(str::to_owned);
-        // What it says later is read, so that it does not wait for somebody to do so.
-        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-        let mut service = Service {
-            process,
-            address: String::new(),
-        };
-        service.address = address.unwrap_or_else(|| panic!("{name} says {line:?}"));
-        service
+        listening(name, &mut self.example(name, arguments))
     }
 
     fn call(&self, target: &str, service: &Service, message: &str) -> String {
         let output = self.run("client", &[target, &service.address, message], "");
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+fn finish(command: &mut Command, input: &str) -> Output {
+    let mut process = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = process.stdin.take().unwrap();
+    pipe.write_all(input.as_bytes()).unwrap();
+    drop(pipe);
+    process.wait_with_output().unwrap()
+}
+
+/// A service, once it listens.
+fn listening(name: &str, command: &mut Command) -> Service {
+    let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(process.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").map(str::to_owned);
+    // What it says later is read, so that it does not wait for somebody to do so.
+    std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+    let mut service = Service {
+        process,
+        address: String::new(),
+    };
+    service.address = address.unwrap_or_else(|| panic!("{name} says {line:?}"));
+    service
+}
+
+/// Each of these is told, in this order.
+fn assert_tells(trace: &str, sentences: &[&str]) {
+    let mut rest = trace;
+    for sentence in sentences {
+        let Some((_, behind)) = rest.split_once(sentence) else {
+            panic!("{sentence:?} is not told, or not in its turn, in\n{trace}");
+        };
+        rest = behind;
     }
 }
 
@@ -179,4 +204,127 @@ fn the_transport_of_ones_own() {
     );
     let output = machine.run("transport", &arguments, "wrong\n");
     assert!(!output.status.success(), "{output:?}");
+}
+
+#[test]
+fn krb5_trace_tells_the_login_of_a_client_and_none_of_its_secrets() {
+    let machine = Machine::new();
+    let server = machine.start("server", &["127.0.0.1:0"]);
+    // A cache of alice, so that her tickets are kept where the test finds them.
+    let alice = Principal::parse("alice", Some(REALM)).unwrap();
+    write_cache(&machine.path("cc"), &CredentialCache::new(alice)).unwrap();
+    let arguments = ["host/localhost", server.address.as_str(), "hello"];
+    let (output, trace) = machine.traced("client", &arguments, "");
+    assert!(output.status.success(), "{output:?}");
+    let cache = format!("FILE:{}", machine.path("cc").display());
+    let kept =
+        |service: &str| format!("Kept ticket of alice@{REALM} for {service}@{REALM} in {cache}");
+    assert_tells(
+        &trace,
+        &[
+            &format!("Getting initial credentials for alice@{REALM}"),
+            "KDC_ERR_PREAUTH_REQUIRED",
+            &kept(&format!("krbtgt/{REALM}")),
+            &format!("Asking realm {REALM} for a ticket for host/localhost@{REALM}"),
+            &kept("host/localhost"),
+            &format!(
+                "Found ticket of alice@{REALM} for host/localhost@{REALM} in {cache}, valid until "
+            ),
+            &format!("The security context of alice@{REALM} with host/localhost@{REALM}"),
+        ],
+    );
+    let told = trace.to_ascii_lowercase();
+    let tickets = read_cache(&machine.path("cc")).unwrap().credentials;
+    assert_eq!(tickets.len(), 2);
+    let keytab = |file: &str| read_keytab(&machine.path(file)).unwrap();
+    let keytabs = [keytab("keytab"), keytab("client.keytab")];
+    let keys = keytabs.iter().flat_map(|keytab| keytab.entries());
+    let secrets = tickets
+        .iter()
+        .flat_map(|ticket| [ticket.session_key.expose().to_vec(), ticket.ticket.clone()])
+        .chain(keys.map(|entry| entry.key.expose().to_vec()));
+    for secret in secrets {
+        for window in secret.windows(4) {
+            let hex: String = window.iter().map(|byte| format!("{byte:02x}")).collect();
+            let list = format!("{window:?}");
+            assert!(
+                !told.contains(&hex) && !told.contains(list.trim_matches(['[', ']'])),
+                "bytes of a secret"
+            );
+        }
+    }
+    // The variable is not followed where it is not set.
+    fs::remove_file(machine.path("trace")).unwrap();
+    assert!(machine.run("client", &arguments, "").status.success());
+    assert!(!machine.path("trace").exists());
+}
+
+#[test]
+fn krb5_trace_tells_what_a_server_accepts() {
+    let machine = Machine::new();
+    let file = machine.path("trace");
+    let mut command = machine.example("server", &["127.0.0.1:0"]);
+    command.env("KRB5_TRACE", &file);
+    let server = listening("server", &mut command);
+    machine.call("host/localhost", &server, "hello");
+    let trace = fs::read_to_string(file).unwrap();
+    assert_tells(
+        &trace,
+        &[
+            "Decrypted the ticket with version ",
+            &format!("Accepted alice@{REALM} at host/localhost@{REALM}"),
+        ],
+    );
+}
+
+#[test]
+fn krb5_trace_tells_of_init_security_interface_too() {
+    let machine = Machine::new();
+    let (output, trace) = machine.traced("sspi", &["host/localhost"], "");
+    assert!(output.status.success(), "{output:?}");
+    assert_tells(
+        &trace,
+        &[
+            &format!("Getting initial credentials for alice@{REALM}"),
+            &format!("Creating authenticator of alice@{REALM} for host/localhost@{REALM}"),
+        ],
+    );
+}
+
+#[test]
+fn krb5_trace_tells_that_there_is_no_primary_kdc() {
+    let machine = Machine::new();
+    let kdc = machine.kdc.address().to_string();
+    let mut command = machine.example("transport", &[&kdc, "alice@EXAMPLE.TEST", "host/localhost"]);
+    let file = machine.path("trace");
+    let output = finish(command.env("KRB5_TRACE", &file), "wrong\n");
+    assert!(!output.status.success(), "{output:?}");
+    let trace = fs::read_to_string(file).unwrap();
+    assert_tells(
+        &trace,
+        &[
+            "KDC_ERR_PREAUTH_FAILED",
+            "Asking the primary KDC of realm EXAMPLE.TEST",
+            "No primary KDC of realm EXAMPLE.TEST can be asked",
+        ],
+    );
+    assert!(!trace.contains("wrong"), "{trace}");
+}
+
+/// A service goes on after clients that speak something else, or nothing.
+#[test]
+fn a_bad_client_does_not_end_the_server() {
+    let machine = Machine::new();
+    let server = machine.start("server", &["127.0.0.1:0"]);
+    for bad in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), b""] {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        stream.write_all(bad).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        // The server's end closes the connection.
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    assert_eq!(
+        machine.call("host/localhost", &server, "still here"),
+        "host/localhost@EXAMPLE.TEST says: still here\n"
+    );
 }

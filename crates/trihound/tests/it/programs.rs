@@ -336,6 +336,67 @@ fn tokens_can_be_carried_by_hand() {
 }
 
 #[test]
+fn a_rejected_token_turns_into_an_error_and_tells_the_client() {
+    fn serve(server: &Server, token: &[u8]) -> Result<(), Error> {
+        let leg = server.handshake().step(token)?;
+        assert!(leg.complete);
+        Ok(())
+    }
+    let realm = realm();
+    let (client, server) = (client(&realm), server(&realm));
+    let mut initiator = client.connector(SERVICE).handshake();
+    let token = initiator.step(None).unwrap().token.unwrap();
+    serve(&server, &token).unwrap();
+    // The same authenticator once more: a replay.
+    let rejected = server.handshake().step(&token).unwrap_err();
+    let error = serve(&server, &token).unwrap_err();
+    assert!(matches!(error, Error::Security(_)), "{error}");
+    assert_eq!(rejected.to_string(), error.to_string());
+    let refused = initiator.step(rejected.token.as_deref()).unwrap_err();
+    assert!(
+        refused.to_string().contains("KRB_AP_ERR_REPEAT"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_peer_of_another_protocol_is_named_as_one() {
+    let realm = realm();
+    let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(answer).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let stream = std::net::TcpStream::connect(address).unwrap();
+    let error = client(&realm).connect(SERVICE, stream).unwrap_err();
+    peer.join().unwrap();
+    assert!(
+        matches!(error, Error::OtherProtocol { first } if &first == b"HTTP"),
+        "{error}"
+    );
+    let error = with_server(
+        &server(&realm),
+        |accepted| accepted.unwrap_err(),
+        |mut stream| {
+            stream.write_all(&[0x16, 3, 1, 2, 0, 1]).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        },
+    );
+    assert!(
+        matches!(
+            error,
+            Error::OtherProtocol {
+                first: [0x16, 3, 1, 2]
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
 fn several_identities_and_realms_live_in_one_process() {
     let build = |name: &str| {
         TestRealm::builder(name)
