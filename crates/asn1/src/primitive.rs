@@ -10,16 +10,28 @@ use zeroize::Zeroizing;
 pub(crate) const TIME_FAULT: &str = "kerberos time";
 pub(crate) const UINT32_FAULT: &str = "uint32";
 
-/// Bytes of a peer as text for people: what is not UTF-8, and every control character, is shown as
-/// U+FFFD, so that a name can neither steer the terminal that it is shown on nor break a line of a
-/// log.
+/// Whether a character must not reach a terminal or a log as it is: control characters steer the one
+/// and break the lines of the other, and those of writing direction and of lines (Unicode UAX #9
+/// section 2, U+2028 and U+2029) show a name as another than it is.
+#[must_use]
+pub fn is_treacherous(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+}
+
+/// Bytes of a peer as text for people: what is not UTF-8, and every [treacherous](is_treacherous)
+/// character, is shown as U+FFFD, so that a name can neither steer the terminal that it is shown on
+/// nor break a line of a log.
 #[must_use]
 pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(bytes);
-    if !text.contains(char::is_control) {
+    if !text.contains(is_treacherous) {
         return text;
     }
-    Cow::Owned(text.replace(char::is_control, "\u{fffd}"))
+    Cow::Owned(text.replace(is_treacherous, "\u{fffd}"))
 }
 
 macro_rules! byte_string {

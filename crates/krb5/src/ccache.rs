@@ -71,6 +71,35 @@ pub enum CacheError {
         /// Offset of the count in the file.
         offset: usize,
     },
+    /// There are more of something than any ticket has.
+    #[error(
+        "credential cache: {what} at offset {offset} are {count} and at most {limit} are read; the \
+         file is damaged, or made to exhaust memory"
+    )]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// Offset of the count in the file.
+        offset: usize,
+        /// The count.
+        count: u32,
+        /// The most that is read.
+        limit: u32,
+    },
+    /// A record does not end within the file, and is not what a killed writer leaves either.
+    #[error(
+        "credential cache: the record at offset {offset} claims more bytes than there are ({what}), \
+         and {evidence}, so no writer was stopped there: the file is damaged and left as it is; log \
+         in again (kinit), which makes a new one"
+    )]
+    BrokenRecord {
+        /// Where the record begins in the file.
+        offset: usize,
+        /// The part whose length leads past the end.
+        what: &'static str,
+        /// What tells it from a record that is cut short.
+        evidence: &'static str,
+    },
     /// Something does not fit the format's fields.
     #[error("credential cache: {what} does not fit the file format")]
     TooLong {

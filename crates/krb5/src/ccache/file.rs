@@ -52,7 +52,8 @@ impl CacheFile {
     ///
     /// Unlike [`CredentialCache::parse`] it leaves a last record away that is cut short: a writer was
     /// killed there, as long as the caller holds the file's lock. The next [`Self::store`] writes
-    /// over it.
+    /// over it. A record whose lengths lead past the end of the file although others stand behind it,
+    /// or that would be larger than any ticket, is none of those.
     ///
     /// # Errors
     ///

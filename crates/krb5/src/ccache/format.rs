@@ -41,6 +41,18 @@ impl Encoding {
 /// The two bytes in front of what a [`Parser`] reads of a file.
 const VERSION_LENGTH: usize = 2;
 
+/// The most components that a name in a file may have. Those of people and services have one to three;
+/// without a bound, four bytes of a file would take ten times as many of memory.
+pub(super) const MAX_NAME_COMPONENTS: u32 = 32;
+
+/// The most addresses, and elements of authorization data, that a ticket's record may have. Machines
+/// have some dozen addresses; the reason is that of [`MAX_NAME_COMPONENTS`].
+pub(super) const MAX_LIST: u32 = 256;
+
+/// The largest record that a writer may have been killed in. Tickets with the groups of a large domain
+/// have 64 KiB, and a record may hold two.
+const MAX_RECORD: usize = 1 << 20;
+
 /// A file's content, and where in the file it stands.
 #[derive(Debug)]
 pub(super) struct Content {
@@ -135,12 +147,52 @@ fn parse_body(
                 content.cache.credentials.push(Arc::from(credentials));
                 content.tickets.push(place);
             }
-            Err(CacheError::Truncated { .. }) if cut_record == CutRecord::Leave => break,
+            Err(CacheError::Truncated { what, needed, .. }) if cut_record == CutRecord::Leave => {
+                let start = content.end.saturating_sub(VERSION_LENGTH);
+                let tail = body.get(start..).unwrap_or_default();
+                if let Some(evidence) = contradicts_cut(tail, needed, encoding) {
+                    return Err(CacheError::BrokenRecord {
+                        offset: content.end,
+                        what,
+                        evidence,
+                    });
+                }
+                break;
+            }
             Err(error) => return Err(error),
         }
         content.end = parser.offset();
     }
     Ok(content)
+}
+
+/// Why the bytes behind the last whole record cannot be the beginning of one whose writer was killed:
+/// what such a writer wrote is right, as far as it goes, and nothing follows it.
+fn contradicts_cut(tail: &[u8], needed: usize, encoding: Encoding) -> Option<&'static str> {
+    if tail.len() > MAX_RECORD || needed > MAX_RECORD {
+        return Some("it would be larger than any ticket");
+    }
+    // Whatever length of the broken record lies, the records behind it are where they were.
+    let mut behind = (1..tail.len()).filter_map(|start| tail.get(start..));
+    let follows = behind.any(|bytes| is_record(bytes, encoding));
+    follows.then_some("whole records follow it")
+}
+
+/// Whether bytes begin with a record that makes sense: chance, and the zeros in a ticket, give names
+/// without a realm.
+fn is_record(bytes: &[u8], encoding: Encoding) -> bool {
+    let named = |principal: &Principal| {
+        !principal.realm.is_empty() && principal.components().any(|part| !part.is_empty())
+    };
+    let mut client = Parser::new(bytes, encoding, 0);
+    if !client.principal("").is_ok_and(|client| named(&client)) {
+        return false;
+    }
+    match Parser::new(bytes, encoding, 0).record() {
+        Ok((Entry::Ticket(ticket), _)) => named(&ticket.server),
+        Ok((Entry::Config(_) | Entry::Removed, _)) => true,
+        Err(_) => false,
+    }
 }
 
 /// Reads one thing that stands alone, in a keyring or a message.
@@ -184,6 +236,24 @@ impl<'a> Parser<'a> {
             offset: short.offset.saturating_add(base),
             needed: short.needed,
         }
+    }
+
+    fn bounded(
+        &self,
+        what: &'static str,
+        offset: usize,
+        count: u32,
+        limit: u32,
+    ) -> Result<(), CacheError> {
+        if count > limit {
+            return Err(CacheError::TooMany {
+                what,
+                offset,
+                count,
+                limit,
+            });
+        }
+        Ok(())
     }
 
     /// The time offset, and where it stands.
@@ -230,6 +300,7 @@ impl<'a> Parser<'a> {
                 .checked_sub(1)
                 .ok_or(CacheError::NoRealm { offset: at })?;
         }
+        self.bounded("the components of a name", at, count, MAX_NAME_COMPONENTS)?;
         let realm = self.reader.counted32().map_err(&short)?;
         let realm_at = self.offset().saturating_sub(realm.len());
         let mut components = Vec::new();
@@ -310,7 +381,9 @@ impl<'a> Parser<'a> {
 
     fn typed_data(&mut self, what: &'static str) -> Result<Vec<(i32, &'a [u8])>, CacheError> {
         let short = self.cut(what);
+        let at = self.offset();
         let count = self.reader.u32().map_err(&short)?;
+        self.bounded(what, at, count, MAX_LIST)?;
         let mut items = Vec::new();
         for _ in 0..count {
             let number = i32::from(self.reader.i16().map_err(&short)?);

@@ -3,7 +3,10 @@
 use trihound_sansio::Timestamp;
 use trihound_secret::SecretBytes;
 
-use super::format::{Encoding, FORMAT, TAG_DELTA_TIME, VERSION_1, VERSION_3, VERSION_4};
+use super::format::{
+    Encoding, FORMAT, MAX_LIST, MAX_NAME_COMPONENTS, TAG_DELTA_TIME, VERSION_1, VERSION_3,
+    VERSION_4,
+};
 use super::{CacheError, ConfigEntry, CredentialCache};
 use crate::credentials::Credentials;
 use crate::name::Principal;
@@ -70,6 +73,14 @@ impl Writer {
         Ok(())
     }
 
+    /// What is written must be read again.
+    fn list_count(&mut self, count: usize, what: &'static str) -> Result<(), CacheError> {
+        if count > MAX_LIST as usize {
+            return Err(CacheError::TooLong { what });
+        }
+        self.count(count, what)
+    }
+
     fn counted(&mut self, bytes: &[u8], what: &'static str) -> Result<(), CacheError> {
         self.count(bytes.len(), what)?;
         self.raw(bytes);
@@ -90,6 +101,9 @@ impl Writer {
     pub(super) fn principal(&mut self, principal: &Principal) -> Result<(), CacheError> {
         let what = "a principal name";
         let mut count = principal.components().count();
+        if count > MAX_NAME_COMPONENTS as usize {
+            return Err(CacheError::TooLong { what });
+        }
         if self.encoding.version == VERSION_1 {
             // MIT doc formats/ccache: version 1 counts the realm among the components.
             count = count.saturating_add(1);
@@ -142,13 +156,13 @@ impl Writer {
         self.raw(&[u8::from(credentials.is_skey)]);
         self.u32(credentials.flags.bits());
         let what = "an address";
-        self.count(credentials.addresses.len(), what)?;
+        self.list_count(credentials.addresses.len(), what)?;
         for address in &credentials.addresses {
             self.number(address.addr_type, what)?;
             self.counted(&address.address, what)?;
         }
         let what = "authorization data";
-        self.count(credentials.authdata.len(), what)?;
+        self.list_count(credentials.authdata.len(), what)?;
         for element in &credentials.authdata {
             self.number(element.ad_type, what)?;
             self.counted(&element.ad_data, what)?;

@@ -44,6 +44,21 @@ pub enum KeytabError {
         /// Offset of the count in the file.
         offset: usize,
     },
+    /// A name has more components than any has.
+    #[error(
+        "keytab entry {entry}: the name at offset {offset} has {count} components and at most \
+         {limit} are read; the file is damaged, or made to exhaust memory"
+    )]
+    TooManyComponents {
+        /// Index of the entry, deleted ones not counted.
+        entry: usize,
+        /// Offset of the count in the file.
+        offset: usize,
+        /// The count, in format 0x0501 without the realm.
+        count: u16,
+        /// The most that is read.
+        limit: u16,
+    },
     /// An edit names an entry that the file does not have.
     #[error("the keytab has {entries} entries, none with the index {index}; read it again")]
     NoSuchEntry {

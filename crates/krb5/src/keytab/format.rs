@@ -178,6 +178,10 @@ fn too_long(entry: usize, what: &'static str) -> KeytabError {
     KeytabError::TooLong { entry, what }
 }
 
+/// The most components that a name in a file may have. Those of people and services have one to three;
+/// without a bound, two bytes of a file would take sixteen times as many of memory.
+const MAX_NAME_COMPONENTS: u16 = 32;
+
 fn parse_entry(
     mut record: Reader<'_>,
     version: Version,
@@ -192,6 +196,14 @@ fn parse_entry(
             entry,
             offset: at.saturating_add(HEADER),
         })?;
+    }
+    if count > MAX_NAME_COMPONENTS {
+        return Err(KeytabError::TooManyComponents {
+            entry,
+            offset: at.saturating_add(HEADER),
+            count,
+            limit: MAX_NAME_COMPONENTS,
+        });
     }
     let realm = record.counted16().map_err(short)?;
     let mut components = Vec::new();
@@ -234,6 +246,9 @@ pub(super) fn write_entry(
         Version::One => principal.components().count().saturating_add(1),
         Version::Two => principal.components().count(),
     };
+    if principal.components().count() > usize::from(MAX_NAME_COMPONENTS) {
+        return Err(too_long("the number of name components"));
+    }
     let count = u16::try_from(in_count).map_err(|_| too_long("the number of name components"))?;
     let enctype = i16::try_from(entry.key.enctype().0)
         .map_err(|_| too_long("the number of the encryption type"))?;

@@ -222,6 +222,171 @@ fn a_last_ticket_that_is_cut_short_is_left_away_and_written_over() {
     }
 }
 
+/// A file of three tickets; where its records begin, and where it ends.
+fn three(version: u8, little: bool) -> (Vec<u8>, [usize; 4]) {
+    let mut builder = Builder::new(version, little);
+    builder.principal("R", &["alice"]);
+    let mut starts = [builder.out.len(); 4];
+    for (index, host) in ["a", "b", "c"].into_iter().enumerate() {
+        let times = [11, 0, 3333, 0];
+        builder.ticket(("R", &["HTTP", host]), times, &[0x30; 200]);
+        starts[index + 1] = builder.out.len();
+    }
+    (builder.out, starts)
+}
+
+/// A length that lies in the middle leads past the end as the last record of a killed writer does; but
+/// what follows is good, and nobody may cut it off.
+#[test]
+fn a_lying_length_in_the_middle_is_damage_and_nothing_behind_it_is_cut_off() {
+    for (version, little) in VERSIONS {
+        let (mut bytes, [_, start, next, _]) = three(version, little);
+        // The second ticket's length, in front of its 200 bytes and an empty second ticket.
+        let at = next - 4 - 200 - 4;
+        let lie = 0x0001_0000_u32;
+        let lie = if little {
+            lie.to_le_bytes()
+        } else {
+            lie.to_be_bytes()
+        };
+        bytes[at..at + 4].copy_from_slice(&lie);
+        match CacheFile::parse(&bytes) {
+            Err(CacheError::BrokenRecord {
+                offset,
+                what: "a ticket",
+                evidence: "whole records follow it",
+            }) => assert_eq!(offset, start, "{version} {little}"),
+            other => panic!("{version} {little}: {other:?}"),
+        }
+    }
+}
+
+/// Records are found again also behind one that is a setting or a removed ticket.
+#[test]
+fn settings_and_removed_tickets_behind_a_lying_length_count_as_well() {
+    let mut cache = CredentialCache::new(name("alice@R"));
+    let mut bytes = cache.to_bytes().unwrap().expose().to_vec();
+    let start = bytes.len();
+    let mut broken = marshal_credentials(&ticket("HTTP/web@R", b"ticket"))
+        .unwrap()
+        .expose()
+        .to_vec();
+    let at = broken.len() - 4 - 6 - 4;
+    broken[at..at + 4].copy_from_slice(&70_000_u32.to_be_bytes());
+    bytes.extend(broken);
+    assert_eq!(file(&bytes).end() as usize, start, "alone it is the last");
+    cache.set_config("fast_avail", None, Some(b"yes"));
+    let setting = ConfigEntry::new("fast_avail", None, b"yes".to_vec());
+    let mut gone = ticket("HTTP/other@R", b"gone");
+    gone.endtime = Timestamp::from_seconds(0);
+    for behind in [
+        marshal_config(&cache.principal, &setting).unwrap(),
+        marshal_credentials(&gone).unwrap(),
+    ] {
+        let bytes = [&bytes[..], behind.expose()].concat();
+        assert!(matches!(
+            CacheFile::parse(&bytes),
+            Err(CacheError::BrokenRecord { offset, .. }) if offset == start
+        ));
+    }
+}
+
+/// No ticket is that large, neither what there is of it nor what it claims.
+#[test]
+fn what_is_larger_than_any_ticket_was_not_cut_short() {
+    let (mut bytes, [_, _, start, end]) = three(4, false);
+    let at = end - 4 - 200 - 4;
+    bytes[at..at + 4].copy_from_slice(&0x7fff_ffff_u32.to_be_bytes());
+    let large = Err::<(), _>((start, "it would be larger than any ticket"));
+    let found = |bytes: &[u8]| match CacheFile::parse(bytes) {
+        Err(CacheError::BrokenRecord {
+            offset, evidence, ..
+        }) => Err((offset, evidence)),
+        Err(other) => panic!("{other}"),
+        Ok(_) => Ok(()),
+    };
+    assert_eq!(found(&bytes), large);
+    bytes[at..at + 4].copy_from_slice(&(1_u32 << 20).to_be_bytes());
+    assert_eq!(found(&bytes), Ok(()));
+    bytes.resize(start + (1 << 20), 0x30);
+    assert_eq!(found(&bytes), Ok(()));
+    bytes.push(0x30);
+    assert_eq!(found(&bytes), large);
+}
+
+/// The tickets of a killed writer are left away at every length, whatever stands in them: zeros, and
+/// names of the client.
+#[test]
+fn a_cut_ticket_full_of_zeros_and_names_is_one_all_the_same() {
+    let client = marshal_principal(&name("alice@R")).unwrap();
+    let inside = [&[0; 400][..], &client, &client, &[0; 300]].concat();
+    let whole = marshal_credentials(&ticket("alice@R", &inside)).unwrap();
+    let cache = CredentialCache::new(name("alice@R"));
+    let bytes = cache.to_bytes().unwrap().expose().to_vec();
+    for length in 1..whole.len() {
+        let cut = [&bytes[..], &whole.expose()[..length]].concat();
+        assert_eq!(file(&cut).cut(), length);
+    }
+}
+
+/// Four bytes of a file must not take ten times as many of memory.
+#[test]
+fn names_and_lists_are_bounded_when_read_and_when_written() {
+    let named = |count: u32| {
+        let mut bytes = vec![5, 4, 0, 0, 0, 0, 0, 1];
+        bytes.extend(count.to_be_bytes());
+        bytes.extend([0, 0, 0, 1, b'R']);
+        bytes.resize(bytes.len() + 4 * count as usize, 0);
+        bytes
+    };
+    assert!(CredentialCache::parse(&named(32)).is_ok());
+    assert!(matches!(
+        CacheFile::parse(&named(33)),
+        Err(CacheError::TooMany {
+            what: "the components of a name",
+            offset: 8,
+            count: 33,
+            limit: 32
+        })
+    ));
+    let mut many = ticket("HTTP/web@R", b"ticket");
+    many.server = Principal::new("R", 1, vec!["x"; 33]);
+    assert!(matches!(
+        marshal_credentials(&many),
+        Err(CacheError::TooLong {
+            what: "a principal name"
+        })
+    ));
+    let mut many = ticket("HTTP/web@R", b"ticket");
+    let address = trihound_asn1::HostAddress {
+        addr_type: 2,
+        address: vec![10, 0, 0, 1].into(),
+    };
+    many.addresses = vec![address.clone(); 256];
+    let whole = marshal_credentials(&many).unwrap();
+    assert!(unmarshal_credentials(whole.expose()).is_ok());
+    many.addresses.push(address);
+    assert!(matches!(
+        marshal_credentials(&many),
+        Err(CacheError::TooLong { what: "an address" })
+    ));
+    let mut lying = whole.expose().to_vec();
+    let at = lying
+        .windows(4)
+        .position(|bytes| bytes == 256_u32.to_be_bytes())
+        .unwrap();
+    lying[at..at + 4].copy_from_slice(&257_u32.to_be_bytes());
+    assert!(matches!(
+        unmarshal_credentials(&lying),
+        Err(CacheError::TooMany {
+            what: "a ticket's addresses",
+            count: 257,
+            limit: 256,
+            ..
+        })
+    ));
+}
+
 /// What is damaged in front of the tickets is no cache of anybody's.
 #[test]
 fn a_damaged_beginning_is_refused() {

@@ -245,11 +245,26 @@ fn no_control_character_of_a_name_reaches_the_text() {
     assert!(!error.to_string().contains(char::is_control), "{error}");
 }
 
-/// Any text without the control characters that a name's text has no escape for.
+/// Nor must it turn the writing direction, by which another name is read than the one that counts.
+#[test]
+fn no_character_of_writing_direction_or_lines_reaches_the_text() {
+    for letter in "\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}".chars()
+    {
+        let principal = Principal::new("R", name_type::NT_PRINCIPAL, [format!("a{letter}b")]);
+        assert_eq!(principal.to_string(), "a\u{fffd}b@R", "{letter:?}");
+    }
+    // Letters of languages that are written from the right are letters.
+    let principal = Principal::new("R", name_type::NT_PRINCIPAL, ["\u{5d0}\u{628}\u{200b}"]);
+    assert_eq!(principal.name_text(), "\u{5d0}\u{628}\u{200b}");
+}
+
+/// Any text without the characters that a name's text has no escape for and does not show.
 fn spoken() -> impl Strategy<Value = String> {
     any::<String>().prop_map(|text| {
         text.replace(
-            |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\u{8}' | '\0'),
+            |c: char| {
+                trihound_asn1::is_treacherous(c) && !matches!(c, '\n' | '\t' | '\u{8}' | '\0')
+            },
             "x",
         )
     })
