@@ -1,6 +1,11 @@
 //! Frames on a byte stream, and what a context makes of them: the part that blocking and asynchronous
 //! streams share. `docs/manual/programs.md` describes the format for peers of another make.
 
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+use std::io;
+
+use trihound_secret::SecretBytes;
 use trihound_sspi::{EstablishedAttributes, InitiatorAttributes, SECQOP_WRAP_NO_ENCRYPT};
 
 use crate::Error;
@@ -50,6 +55,52 @@ fn set_prefix(frame: &mut [u8]) -> Result<(), Error> {
     Ok(())
 }
 
+/// A buffer for what programs say to each other: wiped at its end, and never printed.
+#[derive(Default)]
+pub(crate) struct Plaintext(Vec<u8>);
+
+impl Plaintext {
+    /// Wipes all that the buffer ever held, and gives its memory back.
+    pub(crate) fn forget(&mut self) {
+        drop(SecretBytes::from(core::mem::take(&mut self.0)));
+    }
+}
+
+impl Drop for Plaintext {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+impl Deref for Plaintext {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for Plaintext {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl fmt::Debug for Plaintext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Plaintext({} bytes)", self.0.len())
+    }
+}
+
+/// Whether a stream that failed so, with nothing read of the frame that comes next, may be asked
+/// again: a time limit is over, and nothing was lost.
+pub(crate) fn may_ask_again(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
 /// The messages of an established context in frames.
 #[derive(Debug)]
 pub(crate) struct Framing {
@@ -60,7 +111,9 @@ pub(crate) struct Framing {
     ended: bool,
     /// Ours was made.
     closed: bool,
-    frame: Vec<u8>,
+    /// Why nothing comes or goes any more.
+    given_up: Option<String>,
+    frame: Plaintext,
 }
 
 impl Framing {
@@ -79,7 +132,8 @@ impl Framing {
             max_message,
             ended: false,
             closed: false,
-            frame: Vec::new(),
+            given_up: None,
+            frame: Plaintext::default(),
         }
     }
 
@@ -89,6 +143,39 @@ impl Framing {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// Whether anything may still come or go.
+    pub(crate) fn check_in_use(&self) -> Result<(), Error> {
+        match &self.given_up {
+            None => Ok(()),
+            Some(reason) => Err(Error::StreamGivenUp {
+                reason: reason.clone(),
+            }),
+        }
+    }
+
+    /// Ends the stream at an error behind which nobody knows what was lost, and gives that back. A
+    /// frame that was sealed and is not out yet will not go out.
+    pub(crate) fn give_up(&mut self, error: Error) -> Error {
+        if self.given_up.is_none() {
+            self.given_up = Some(error.to_string());
+        }
+        self.frame.forget();
+        error
+    }
+
+    /// Whether the program may send one more message.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        self.check_in_use()?;
+        if self.closed {
+            return Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "this side has called close() and sends no more",
+            )
+            .into());
+        }
+        Ok(())
     }
 
     /// How many written bytes make a message.
@@ -107,8 +194,8 @@ impl Framing {
         self.max_message.saturating_add(OVERHEAD)
     }
 
-    /// One message in its frame; good until the next call.
-    pub(crate) fn seal(&mut self, message: &[u8]) -> Result<&[u8], Error> {
+    /// Whether a message has a length that can be sent.
+    pub(crate) fn check_length(&self, message: &[u8]) -> Result<(), Error> {
         let limit = self.max_message.min(u32::MAX as usize - OVERHEAD);
         // An empty message is the end mark.
         if message.is_empty() || message.len() > limit {
@@ -117,13 +204,21 @@ impl Framing {
                 limit,
             });
         }
+        Ok(())
+    }
+
+    /// One message in its frame; good until the next call. After an error there is no frame.
+    pub(crate) fn seal(&mut self, message: &[u8]) -> Result<&[u8], Error> {
+        self.frame.clear();
+        self.check_length(message)?;
         self.protect(message)
     }
 
     /// The end mark in its frame.
     pub(crate) fn seal_end(&mut self) -> Result<&[u8], Error> {
+        self.protect(&[])?;
         self.closed = true;
-        self.protect(&[])
+        Ok(&self.frame)
     }
 
     fn protect(&mut self, message: &[u8]) -> Result<&[u8], Error> {
@@ -134,14 +229,23 @@ impl Framing {
         };
         self.frame.clear();
         self.frame.resize(PREFIX, 0);
-        self.context
-            .append_protected(message, quality, &mut self.frame)?;
-        set_prefix(&mut self.frame)?;
+        let sealed = self
+            .context
+            .append_protected(message, quality, &mut self.frame)
+            .map_err(Error::from)
+            .and_then(|()| set_prefix(&mut self.frame));
+        if let Err(error) = sealed {
+            // Half a frame would go out with the next flush.
+            self.frame.clear();
+            return Err(error);
+        }
         Ok(&self.frame)
     }
 
     /// What a frame said; `false` at the peer's end mark.
     pub(crate) fn open(&mut self, frame: &mut [u8], message: &mut Vec<u8>) -> Result<bool, Error> {
+        // Whatever comes of this frame, the message before it is over.
+        message.clear();
         let encrypted = self.context.open_in_place(frame, message)?;
         // RFC 2743 section 2.3.4, conf_state: where privacy was agreed on, nothing less is taken.
         if self.confidential && !encrypted {

@@ -159,6 +159,9 @@ impl SecurityContext {
         );
         let [header_length, _, trailer_length] = buffers.each_ref().map(SecBuffer::len);
         if let Err(error) = sealed {
+            if let Some(unsealed) = message.get_mut(start..) {
+                trihound_secret::wipe(unsealed);
+            }
             message.truncate(start);
             return Err(error);
         }
@@ -221,6 +224,8 @@ impl SecurityContext {
         message: &mut [u8],
         data: &mut Vec<u8>,
     ) -> Result<bool, Error> {
+        // A message that is refused leaves nothing that could be taken for what it said.
+        data.clear();
         let mut buffers = [
             SecBuffer::stream(message),
             SecBuffer::empty(BufferType::DATA),
@@ -229,7 +234,6 @@ impl SecurityContext {
             .context
             .decrypt_message(&mut SecBufferDesc::new(&mut buffers), 0)?;
         let [_, found] = &buffers;
-        data.clear();
         data.extend_from_slice(found.bytes());
         Ok(quality != SECQOP_WRAP_NO_ENCRYPT)
     }

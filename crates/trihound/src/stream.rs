@@ -2,7 +2,9 @@ use std::io::{self, Read, Write};
 
 use trihound_sspi::{ContextAttribute, ContextAttributeValue, Established};
 
-use crate::frame::{Framing, MAX_TOKEN_FRAME, PREFIX, announced, token_frame};
+use crate::frame::{
+    Framing, MAX_TOKEN_FRAME, PREFIX, Plaintext, announced, may_ask_again, token_frame,
+};
 use crate::{Error, SecurityContext};
 
 /// A byte stream whose messages are protected by a security context.
@@ -12,8 +14,11 @@ use crate::{Error, SecurityContext};
 /// [`Write::flush`]. [`Self::close`] tells the peer that nothing follows, so that a connection that
 /// somebody cut is not taken for one that ended.
 ///
-/// Timeouts are the stream's own, such as [`std::net::TcpStream::set_read_timeout`]; after one, in the
-/// middle of a frame, the stream is of no more use.
+/// Timeouts are the stream's own, such as [`std::net::TcpStream::set_read_timeout`]. One that comes
+/// between two frames loses nothing. At any other failure of the connection, a frame that is refused or
+/// an end without the end mark, the stream is given up: what follows cannot be told from what somebody
+/// left out, doubled or altered, so every later call is an [`Error::StreamGivenUp`]. A message that
+/// cannot be sent for its length is refused, and the stream is as before.
 #[derive(Debug)]
 pub struct SecureStream<S> {
     stream: S,
@@ -21,20 +26,34 @@ pub struct SecureStream<S> {
     peer: String,
     incoming: Incoming,
     /// Written and not sent yet.
-    outgoing: Vec<u8>,
+    outgoing: Plaintext,
 }
 
 /// A message that came and is read piece by piece.
 #[derive(Debug, Default)]
 pub(crate) struct Incoming {
-    pub(crate) message: Vec<u8>,
+    pub(crate) message: Plaintext,
     pub(crate) read: usize,
-    pub(crate) frame: Vec<u8>,
+    /// What came; it is decrypted in place.
+    pub(crate) frame: Plaintext,
 }
 
 impl Incoming {
     pub(crate) fn unread(&self) -> &[u8] {
         self.message.get(self.read..).unwrap_or_default()
+    }
+
+    /// The message is over, read or not.
+    pub(crate) fn clear(&mut self) {
+        self.message.clear();
+        self.read = 0;
+    }
+
+    /// Wipes all that ever came.
+    pub(crate) fn forget(&mut self) {
+        self.message.forget();
+        self.frame.forget();
+        self.read = 0;
     }
 
     /// As many of the unread bytes as fit.
@@ -50,7 +69,7 @@ impl Incoming {
 
     /// The unread rest of a message.
     pub(crate) fn take_all(&mut self) -> Vec<u8> {
-        let mut message = core::mem::take(&mut self.message);
+        let mut message = core::mem::take(&mut *self.message);
         message.drain(..self.read.min(message.len()));
         self.read = 0;
         message
@@ -70,7 +89,7 @@ impl<S> SecureStream<S> {
             framing: Framing::new(context, max_message),
             peer,
             incoming: Incoming::default(),
-            outgoing: Vec::new(),
+            outgoing: Plaintext::default(),
         })
     }
 
@@ -110,6 +129,12 @@ impl<S> SecureStream<S> {
     pub fn into_parts(self) -> (S, SecurityContext) {
         (self.stream, self.framing.context)
     }
+
+    fn give_up(&mut self, error: impl Into<Error>) -> Error {
+        self.incoming.forget();
+        self.outgoing.forget();
+        self.framing.give_up(error.into())
+    }
 }
 
 impl<S: Read> SecureStream<S> {
@@ -118,8 +143,10 @@ impl<S: Read> SecureStream<S> {
     /// # Errors
     ///
     /// [`Error::CutOff`] when the connection ended before that; a message that was altered, replayed
-    /// or comes out of order.
+    /// or comes out of order. All of them, and the connection's within a frame, end the stream:
+    /// [`Error::StreamGivenUp`] is every later answer.
     pub fn receive(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        self.framing.check_in_use()?;
         if self.incoming.unread().is_empty() && !self.next_message()? {
             return Ok(None);
         }
@@ -130,13 +157,19 @@ impl<S: Read> SecureStream<S> {
         if self.framing.has_ended() {
             return Ok(false);
         }
+        self.incoming.clear();
+        let mut prefix = [0; PREFIX];
+        let have = match read_some(&mut self.stream, &mut prefix) {
+            Ok(0) => return Err(self.give_up(Error::CutOff)),
+            Ok(have) => have,
+            Err(error) if may_ask_again(&error) => return Err(error.into()),
+            Err(error) => return Err(self.give_up(error)),
+        };
         let limit = self.framing.frame_limit();
-        if !read_frame(&mut self.stream, limit, &mut self.incoming.frame)? {
-            return Err(Error::CutOff);
-        }
-        self.incoming.read = 0;
-        self.framing
-            .open(&mut self.incoming.frame, &mut self.incoming.message)
+        let Incoming { frame, message, .. } = &mut self.incoming;
+        read_frame(&mut self.stream, prefix, have, limit, frame)
+            .and_then(|()| self.framing.open(frame, message))
+            .map_err(|error| self.give_up(error))
     }
 }
 
@@ -145,14 +178,16 @@ impl<S: Write> SecureStream<S> {
     ///
     /// # Errors
     ///
-    /// An empty or too long message, one after [`Self::close`]; the connection's; the context has
-    /// ended with its ticket.
+    /// An empty or too long message, one after [`Self::close`]; the context has ended with its ticket:
+    /// nothing of it is sent. The connection's: part of it may be, and the stream is given up.
     pub fn send(&mut self, message: &[u8]) -> Result<(), Error> {
+        self.framing.check_open()?;
+        self.framing.check_length(message)?;
         self.send_written()?;
-        self.check_open()?;
         let frame = self.framing.seal(message)?;
-        self.stream.write_all(frame)?;
-        Ok(self.stream.flush()?)
+        let written = self.stream.write_all(frame);
+        written.map_err(|error| self.give_up(error))?;
+        self.flush_stream()
     }
 
     /// Tells the peer that nothing follows. What it still sends can be received.
@@ -161,33 +196,30 @@ impl<S: Write> SecureStream<S> {
     ///
     /// The connection's; the context has ended with its ticket.
     pub fn close(&mut self) -> Result<(), Error> {
+        self.framing.check_in_use()?;
         if self.framing.is_closed() {
             return Ok(());
         }
         self.send_written()?;
         let frame = self.framing.seal_end()?;
-        self.stream.write_all(frame)?;
-        Ok(self.stream.flush()?)
+        let written = self.stream.write_all(frame);
+        written.map_err(|error| self.give_up(error))?;
+        self.flush_stream()
     }
 
-    fn check_open(&self) -> Result<(), Error> {
-        if self.framing.is_closed() {
-            return Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "this side has called close() and sends no more",
-            )
-            .into());
-        }
-        Ok(())
+    fn flush_stream(&mut self) -> Result<(), Error> {
+        let flushed = self.stream.flush();
+        flushed.map_err(|error| self.give_up(error))
     }
 
     fn send_written(&mut self) -> Result<(), Error> {
         if self.outgoing.is_empty() {
             return Ok(());
         }
-        self.check_open()?;
+        self.framing.check_open()?;
         let frame = self.framing.seal(&self.outgoing)?;
-        self.stream.write_all(frame)?;
+        let written = self.stream.write_all(frame);
+        written.map_err(|error| self.give_up(error))?;
         self.outgoing.clear();
         Ok(())
     }
@@ -195,6 +227,7 @@ impl<S: Write> SecureStream<S> {
 
 impl<S: Read> Read for SecureStream<S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.framing.check_in_use()?;
         while self.incoming.unread().is_empty() && !into.is_empty() {
             if !self.next_message()? {
                 return Ok(0);
@@ -206,7 +239,7 @@ impl<S: Read> Read for SecureStream<S> {
 
 impl<S: Write> Write for SecureStream<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.check_open()?;
+        self.framing.check_open()?;
         let chunk = self.framing.chunk();
         if self.outgoing.len() >= chunk {
             self.send_written()?;
@@ -218,8 +251,9 @@ impl<S: Write> Write for SecureStream<S> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.framing.check_in_use()?;
         self.send_written()?;
-        self.stream.flush()
+        Ok(self.flush_stream()?)
     }
 }
 
@@ -231,12 +265,14 @@ pub(crate) fn peer_name(context: &SecurityContext, is_client: bool) -> Result<St
     }
 }
 
-/// Reads a handshake token; `None` at the end of the stream.
+/// Reads a handshake token.
 pub(crate) fn read_token<S: Read>(stream: &mut S) -> Result<Vec<u8>, Error> {
-    let mut token = Vec::new();
-    if !read_frame(stream, MAX_TOKEN_FRAME, &mut token)? {
+    let (mut prefix, mut token) = ([0; PREFIX], Vec::new());
+    let have = read_some(stream, &mut prefix)?;
+    if have == 0 {
         return Err(Error::ClosedInHandshake);
     }
+    read_frame(stream, prefix, have, MAX_TOKEN_FRAME, &mut token).map_err(Error::in_handshake)?;
     Ok(token)
 }
 
@@ -245,17 +281,28 @@ pub(crate) fn write_token<S: Write>(stream: &mut S, token: &[u8]) -> Result<(), 
     Ok(stream.flush()?)
 }
 
-/// Reads one frame; `false` when the stream ends where one could begin.
-fn read_frame<S: Read>(stream: &mut S, limit: usize, frame: &mut Vec<u8>) -> Result<bool, Error> {
-    let mut prefix = [0; PREFIX];
-    let mut have = 0;
-    while let Some(rest) = prefix.get_mut(have..).filter(|rest| !rest.is_empty()) {
-        match stream.read(rest) {
-            Ok(0) if have == 0 => return Ok(false),
-            Ok(0) => return Err(Error::CutOff),
-            Ok(count) => have = have.saturating_add(count),
+/// Reads what there is, at least one byte; 0 at the end of the stream.
+fn read_some<S: Read>(stream: &mut S, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(into) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Reads the rest of a frame; `have` bytes of its prefix are there.
+fn read_frame<S: Read>(
+    stream: &mut S,
+    mut prefix: [u8; PREFIX],
+    mut have: usize,
+    limit: usize,
+    frame: &mut Vec<u8>,
+) -> Result<(), Error> {
+    while let Some(rest) = prefix.get_mut(have..).filter(|rest| !rest.is_empty()) {
+        match read_some(stream, rest)? {
+            0 => return Err(Error::CutOff),
+            count => have = have.saturating_add(count),
         }
     }
     let length = announced(prefix, limit)?;
@@ -265,5 +312,5 @@ fn read_frame<S: Read>(stream: &mut S, limit: usize, frame: &mut Vec<u8>) -> Res
     if read < length {
         return Err(Error::CutOff);
     }
-    Ok(true)
+    Ok(())
 }

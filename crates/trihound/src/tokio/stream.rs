@@ -5,7 +5,9 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use trihound_sspi::Established;
 
-use crate::frame::{Framing, MAX_TOKEN_FRAME, PREFIX, announced, token_frame};
+use crate::frame::{
+    Framing, MAX_TOKEN_FRAME, PREFIX, Plaintext, announced, may_ask_again, token_frame,
+};
 use crate::stream::{Incoming, peer_name};
 use crate::{Error, SecurityContext};
 
@@ -22,6 +24,9 @@ const STEP: usize = 64 * 1024;
 /// [`Self::receive`] can be dropped and called again without loss. A [`Self::send`] that was dropped
 /// has either taken nothing yet or the whole message, which then goes with whatever is sent or flushed
 /// next.
+///
+/// At a failure of the connection, a frame that is refused or an end without the end mark the stream is
+/// given up, as the blocking one is: every later call is an [`Error::StreamGivenUp`].
 #[derive(Debug)]
 pub struct SecureStream<S> {
     stream: S,
@@ -30,7 +35,7 @@ pub struct SecureStream<S> {
     incoming: Incoming,
     reading: Reading,
     /// Written and not sealed yet.
-    outgoing: Vec<u8>,
+    outgoing: Plaintext,
     /// Bytes of the sealed frame that are out.
     sent: usize,
 }
@@ -61,7 +66,7 @@ impl<S> SecureStream<S> {
             peer,
             incoming: Incoming::default(),
             reading: BEGIN,
-            outgoing: Vec::new(),
+            outgoing: Plaintext::default(),
             sent: 0,
         })
     }
@@ -102,6 +107,12 @@ impl<S> SecureStream<S> {
     pub fn into_parts(self) -> (S, SecurityContext) {
         (self.stream, self.framing.context)
     }
+
+    fn give_up(&mut self, error: impl Into<Error>) -> Error {
+        self.incoming.forget();
+        self.outgoing.forget();
+        self.framing.give_up(error.into())
+    }
 }
 
 impl<S: AsyncRead + Unpin> SecureStream<S> {
@@ -110,8 +121,10 @@ impl<S: AsyncRead + Unpin> SecureStream<S> {
     /// # Errors
     ///
     /// [`Error::CutOff`] when the connection ended before that; a message that was altered, replayed
-    /// or comes out of order.
+    /// or comes out of order. All of them, and the connection's within a frame, end the stream:
+    /// [`Error::StreamGivenUp`] is every later answer.
     pub async fn receive(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        self.framing.check_in_use()?;
         let there = !self.incoming.unread().is_empty()
             || core::future::poll_fn(|context| self.poll_message(context)).await?;
         Ok(there.then(|| self.incoming.take_all()))
@@ -119,9 +132,21 @@ impl<S: AsyncRead + Unpin> SecureStream<S> {
 
     /// Whether there is a next message, once it is in `incoming`.
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        self.framing.check_in_use()?;
         if self.framing.has_ended() {
             return Poll::Ready(Ok(false));
         }
+        self.incoming.clear();
+        let polled = ready!(self.poll_frame(context));
+        Poll::Ready(polled.map_err(|error| match (error, self.reading) {
+            (Error::Io(error), Reading::Prefix { have: 0, .. }) if may_ask_again(&error) => {
+                error.into()
+            }
+            (error, _) => self.give_up(error),
+        }))
+    }
+
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Error>> {
         loop {
             match self.reading {
                 Reading::Prefix { mut bytes, have } => {
@@ -145,7 +170,6 @@ impl<S: AsyncRead + Unpin> SecureStream<S> {
                 }
                 Reading::Body { .. } => {
                     self.reading = BEGIN;
-                    self.incoming.read = 0;
                     let Incoming { frame, message, .. } = &mut self.incoming;
                     return Poll::Ready(self.framing.open(frame, message));
                 }
@@ -173,13 +197,14 @@ impl<S: AsyncWrite + Unpin> SecureStream<S> {
     ///
     /// # Errors
     ///
-    /// An empty or too long message, one after [`Self::close`]; the connection's; the context has
-    /// ended with its ticket.
+    /// An empty or too long message, one after [`Self::close`]; the context has ended with its ticket:
+    /// nothing of it is sent. The connection's: part of it may be, and the stream is given up.
     pub async fn send(&mut self, message: &[u8]) -> Result<(), Error> {
+        self.framing.check_open()?;
+        self.framing.check_length(message)?;
         core::future::poll_fn(|context| self.poll_send_written(context)).await?;
-        self.check_open()?;
-        self.sent = 0;
         self.framing.seal(message)?;
+        self.sent = 0;
         core::future::poll_fn(|context| self.poll_all_out(context)).await
     }
 
@@ -192,30 +217,23 @@ impl<S: AsyncWrite + Unpin> SecureStream<S> {
         core::future::poll_fn(|context| self.poll_close(context)).await
     }
 
-    fn check_open(&self) -> Result<(), Error> {
-        if self.framing.is_closed() {
-            return Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "this side has called close() and sends no more",
-            )
-            .into());
-        }
-        Ok(())
-    }
-
     /// The sealed frame is out.
     fn poll_drained(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.framing.check_in_use()?;
         while let Some(rest) = self
             .framing
             .sealed()
             .get(self.sent..)
             .filter(|rest| !rest.is_empty())
         {
-            let count = ready!(Pin::new(&mut self.stream).poll_write(context, rest))?;
-            if count == 0 {
-                return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
+            match ready!(Pin::new(&mut self.stream).poll_write(context, rest)) {
+                Ok(0) => {
+                    let error = io::Error::from(io::ErrorKind::WriteZero);
+                    return Poll::Ready(Err(self.give_up(error)));
+                }
+                Ok(count) => self.sent = self.sent.saturating_add(count),
+                Err(error) => return Poll::Ready(Err(self.give_up(error))),
             }
-            self.sent = self.sent.saturating_add(count);
         }
         Poll::Ready(Ok(()))
     }
@@ -226,8 +244,8 @@ impl<S: AsyncWrite + Unpin> SecureStream<S> {
         if self.outgoing.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        self.sent = 0;
         self.framing.seal(&self.outgoing)?;
+        self.sent = 0;
         self.outgoing.clear();
         self.poll_drained(context)
     }
@@ -235,15 +253,15 @@ impl<S: AsyncWrite + Unpin> SecureStream<S> {
     /// All that was sealed is out, past every buffer.
     fn poll_all_out(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll_drained(context))?;
-        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        Poll::Ready(Ok(()))
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
+        Poll::Ready(flushed.map_err(|error| self.give_up(error)))
     }
 
     fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll_send_written(context))?;
         if !self.framing.is_closed() {
-            self.sent = 0;
             self.framing.seal_end()?;
+            self.sent = 0;
         }
         self.poll_all_out(context)
     }
@@ -255,6 +273,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for SecureStream<S> {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.framing.check_in_use()?;
         while self.incoming.unread().is_empty() && into.remaining() > 0 {
             if !ready!(self.poll_message(context))? {
                 return Poll::Ready(Ok(()));
@@ -272,7 +291,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for SecureStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.check_open()?;
+        self.framing.check_open()?;
         let chunk = self.framing.chunk();
         if self.outgoing.len() >= chunk {
             ready!(self.poll_send_written(context))?;
@@ -300,7 +319,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for SecureStream<S> {
 pub(super) async fn read_token<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Vec<u8>, Error> {
     let mut prefix = [0; PREFIX];
     stream.read_exact(&mut prefix).await.map_err(ended)?;
-    let length = announced(prefix, MAX_TOKEN_FRAME)?;
+    let length = announced(prefix, MAX_TOKEN_FRAME).map_err(Error::in_handshake)?;
     let mut token = vec![0; length];
     stream.read_exact(&mut token).await.map_err(ended)?;
     Ok(token)
