@@ -262,7 +262,7 @@ fn credential(
                     KerberosCredential::from_keytab_in_store(client, keytab, Arc::clone(store))
                 }
                 (file, _) => {
-                    let store = store_over(file)?;
+                    let store = store_over(file, settings.replaced_keys)?;
                     let keytab = store.client_keytab().map_err(cannot_install)?;
                     if keytab.of_principal(&client).next().is_none() {
                         return Err(no_key(&client).into());
