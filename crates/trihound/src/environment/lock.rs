@@ -37,11 +37,20 @@ impl LockedFile {
     /// Whoever makes a cache anew puts another file in its place, so that the lock may turn out to be
     /// one of a file that is gone; then the wait begins anew.
     pub(crate) fn open(path: &Path, mode: LockMode) -> io::Result<Self> {
+        Self::open_with(path, mode, || open_regular(path, mode))
+    }
+
+    /// As [`Self::open`], with a way of opening that may refuse what bears the name.
+    pub(crate) fn open_with(
+        path: &Path,
+        mode: LockMode,
+        open: impl Fn() -> io::Result<File>,
+    ) -> io::Result<Self> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
             let turn = turns::take(deadline)?;
-            let file = open_regular(path, mode)?;
+            let file = open()?;
             while !try_lock(&file, mode)? {
                 if Instant::now() >= deadline {
                     return Err(timed_out());
@@ -103,7 +112,7 @@ fn timed_out() -> io::Error {
 }
 
 /// A directory for all may have a pipe of that name in it, which would wait for a writer forever.
-fn open_regular(path: &Path, mode: LockMode) -> io::Result<File> {
+pub(crate) fn open_regular(path: &Path, mode: LockMode) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(mode == LockMode::Exclusive);
     #[cfg(unix)]

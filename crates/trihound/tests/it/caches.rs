@@ -231,6 +231,126 @@ fn a_pipe_or_a_directory_is_no_cache_and_nobody_waits_for_it() {
     assert!(pipe.exists());
 }
 
+/// The tests run as root where these are shown: only root makes another user's files.
+#[cfg(unix)]
+fn is_root(directory: &Directory) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(&directory.0).unwrap().uid() == 0
+}
+
+#[cfg(unix)]
+fn refused_as_of_65534<T: std::fmt::Debug>(result: Result<T, StoreError>) {
+    match result {
+        Err(StoreError::Unusable { reason, .. }) => {
+            assert!(reason.contains("belongs to user 65534"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Whoever puts a file of his under the name of a cache would read the tickets that are written there.
+/// What bears a name that nobody chose is not even read.
+#[cfg(unix)]
+#[test]
+fn no_ticket_is_written_into_another_users_file() {
+    let directory = Directory::new();
+    if !is_root(&directory) {
+        return;
+    }
+    let path = directory.0.join("cc");
+    let name = file(&directory);
+    open(&name).initialize(&filled(&alice())).unwrap();
+    let mut config = Config::default();
+    config.default_ccache_name = Some(name.to_string());
+    let store = store_over(&name, &directory.0).with_config(Arc::new(config.clone()));
+    assert_eq!(store.default_principal().unwrap(), Some(alice()));
+    std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+    let before = fs::read(&path).unwrap();
+    // Root may look at a user's cache.
+    let cache = open(&name);
+    assert_eq!(cache.principal().unwrap(), Some(alice()));
+    let web = ticket(&alice(), "HTTP/web", 2);
+    refused_as_of_65534(cache.store(&web));
+    refused_as_of_65534(cache.set_config("key", None, Some(b"1")));
+    refused_as_of_65534(cache.set_time_offset(5_000_000));
+    refused_as_of_65534(ccache::open(&name, &config).unwrap().read());
+    // After the start as well: the store of a running program.
+    refused_as_of_65534(store.default_principal());
+    store.store(&web).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), before);
+    // A login puts a file of its own in the place.
+    cache.initialize(&filled(&alice())).unwrap();
+    cache.store(&web).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directorys_files_must_be_the_users_own_too() {
+    let directory = Directory::new();
+    if !is_root(&directory) {
+        return;
+    }
+    let name = dir(&directory);
+    open(&name).initialize(&filled(&alice())).unwrap();
+    let path = directory.0.join("collection/tkt");
+    std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+    refused_as_of_65534(open(&name).store(&ticket(&alice(), "HTTP/web", 2)));
+    let mut config = Config::default();
+    config.default_ccache_name = Some(name.to_string());
+    refused_as_of_65534(ccache::open(&name, &config).unwrap().read());
+    let primary = directory.0.join("collection/primary");
+    fs::write(&primary, "tkt\n").unwrap();
+    std::os::unix::fs::chown(&primary, Some(65_534), None).unwrap();
+    refused_as_of_65534(ccache::open(&name, &config));
+}
+
+/// A link is as good as whoever made it; in a directory for all none is, for a name that nobody chose.
+#[cfg(unix)]
+#[test]
+fn links_of_others_and_in_directories_for_all_are_not_followed() {
+    use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+
+    let directory = Directory::new();
+    open(&file(&directory))
+        .initialize(&filled(&alice()))
+        .unwrap();
+    let link = directory.0.join("link");
+    symlink(directory.0.join("cc"), &link).unwrap();
+    let name = CacheName::File(link.clone());
+    assert_eq!(open(&name).principal().unwrap(), Some(alice()));
+    let mut config = Config::default();
+    config.default_ccache_name = Some(name.to_string());
+    let read = || ccache::open(&name, &config).unwrap().read();
+    assert!(read().unwrap().is_some());
+    fs::set_permissions(&directory.0, fs::Permissions::from_mode(0o1777)).unwrap();
+    assert!(matches!(read(), Err(StoreError::Unusable { reason, .. }) if reason.contains("link")));
+    assert_eq!(open(&name).principal().unwrap(), Some(alice()));
+    if is_root(&directory) {
+        lchown(&link, Some(65_534), None).unwrap();
+        refused_as_of_65534(open(&name).read());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_as_primary_is_refused_and_nobody_waits_for_it() {
+    let directory = Directory::new();
+    let name = dir(&directory);
+    open(&name).initialize(&filled(&alice())).unwrap();
+    let pipe = directory.0.join("collection/primary");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let result = ccache::open(&name, &Config::default());
+    assert!(matches!(result, Err(StoreError::Unusable { .. })));
+}
+
+#[test]
+fn a_name_steers_no_terminal() {
+    let name = CacheName::File("/d/tkt\u{1b}[2J\u{202e}\n\u{2028}x".into());
+    let shown = "FILE:/d/tkt\\u{1b}[2J\\u{202e}\\u{a}\\u{2028}x";
+    assert_eq!(name.to_string(), shown);
+}
+
 #[test]
 fn caches_in_memory_are_shared_by_name_in_the_process() {
     let name = memory();

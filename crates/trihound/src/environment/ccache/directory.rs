@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use trihound_krb5::StoreError;
 
 use super::file::FileCache;
+use super::owner::{self, Chosen};
 use super::{CacheName, Collection, DirName, no_cache, random_suffix, unusable};
 use crate::environment::files::write_atomically;
+use crate::environment::lock::LockMode;
 
 /// The file that names the primary cache, in one line (MIT krb5).
 const PRIMARY: &str = "primary";
@@ -17,16 +19,18 @@ const PREFIX: &str = "tkt";
 /// As long as MIT's programs read the line, without its end.
 const MAX_NAME: usize = 62;
 
-pub(super) fn open(name: &DirName) -> Result<FileCache, StoreError> {
+pub(super) fn open(name: &DirName, chosen: Chosen) -> Result<FileCache, StoreError> {
     let file = match &name.subsidiary {
         Some(file) => file.clone(),
-        None => primary_file(name)?,
+        None => primary_file(name, chosen)?,
     };
-    Ok(in_directory(&name.directory, &file))
-}
-
-fn in_directory(directory: &Path, file: &str) -> FileCache {
-    FileCache::in_directory(subsidiary(directory, file), directory, file)
+    let directory = &name.directory;
+    Ok(FileCache::in_directory(
+        subsidiary(directory, &file),
+        directory,
+        &file,
+        chosen,
+    ))
 }
 
 fn subsidiary(directory: &Path, file: &str) -> CacheName {
@@ -42,7 +46,7 @@ fn is_cache(file: &str) -> bool {
 }
 
 /// Which file the directory's primary cache is in.
-fn primary_file(name: &DirName) -> Result<String, StoreError> {
+fn primary_file(name: &DirName, chosen: Chosen) -> Result<String, StoreError> {
     let path = name.directory.join(PRIMARY);
     let bad = |reason: &dyn std::fmt::Display| {
         let name = CacheName::Dir(name.clone());
@@ -50,7 +54,9 @@ fn primary_file(name: &DirName) -> Result<String, StoreError> {
     };
     let mut line = String::new();
     let limit = u64::try_from(MAX_NAME + 2).unwrap_or(u64::MAX);
-    match fs::File::open(&path).map(|file| file.take(limit).read_to_string(&mut line)) {
+    match owner::open(&path, LockMode::Shared, chosen)
+        .map(|file| file.take(limit).read_to_string(&mut line))
+    {
         Ok(Ok(_)) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(FIRST.to_owned()),
         Ok(Err(error)) | Err(error) => return Err(bad(&error)),
@@ -67,11 +73,11 @@ fn primary_file(name: &DirName) -> Result<String, StoreError> {
 
 /// All caches of a directory, or one of them.
 #[derive(Debug)]
-pub(super) struct DirCollection(DirName);
+pub(super) struct DirCollection(DirName, Chosen);
 
 impl DirCollection {
-    pub(super) fn new(name: DirName) -> Self {
-        Self(name)
+    pub(super) fn new(name: DirName, chosen: Chosen) -> Self {
+        Self(name, chosen)
     }
 
     fn name(&self) -> CacheName {
@@ -106,7 +112,7 @@ impl Collection for DirCollection {
             }
         }
         // A line in `primary` that makes no sense hides no cache: it only leaves nobody in front.
-        let primary = primary_file(&self.0).unwrap_or_default();
+        let primary = primary_file(&self.0, self.1).unwrap_or_default();
         files.sort_by(|one, other| {
             (*one != primary, one.as_str()).cmp(&(*other != primary, other.as_str()))
         });
@@ -119,7 +125,7 @@ impl Collection for DirCollection {
     fn primary(&self) -> Result<Option<CacheName>, StoreError> {
         let file = match &self.0.subsidiary {
             Some(file) => file.clone(),
-            None => primary_file(&self.0)?,
+            None => primary_file(&self.0, self.1)?,
         };
         Ok(Some(subsidiary(&self.0.directory, &file)))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use trihound_krb5::ccache::{CacheFile, Patch};
 use trihound_krb5::{CacheError, CredentialCache, Credentials, Principal, StoreError};
 
+use super::owner::{self, Chosen};
 use super::{
     Cache, CacheName, CacheVersion, Collection, cannot_switch, no_cache, random_suffix, unusable,
 };
@@ -21,22 +22,34 @@ pub(crate) struct FileCache {
     path: PathBuf,
     /// The collection's directory, which is made when it is first needed.
     directory: Option<PathBuf>,
+    chosen: Chosen,
 }
 
 impl FileCache {
     pub(crate) fn new(path: PathBuf) -> Self {
+        Self::chosen(path, Chosen::ByUser)
+    }
+
+    pub(super) fn chosen(path: PathBuf, chosen: Chosen) -> Self {
         Self {
             name: CacheName::File(path.clone()),
             path,
             directory: None,
+            chosen,
         }
     }
 
-    pub(super) fn in_directory(name: CacheName, directory: &Path, file: &str) -> Self {
+    pub(super) fn in_directory(
+        name: CacheName,
+        directory: &Path,
+        file: &str,
+        chosen: Chosen,
+    ) -> Self {
         Self {
             name,
             path: directory.join(file),
             directory: Some(directory.to_owned()),
+            chosen,
         }
     }
 
@@ -46,7 +59,9 @@ impl FileCache {
 
     /// The file's content under its lock; `None` when there is no file, or a blank one.
     fn locked(&self, mode: LockMode) -> Result<Option<(LockedFile, CacheFile)>, StoreError> {
-        let mut file = match LockedFile::open(&self.path, mode) {
+        let mut file = match LockedFile::open_with(&self.path, mode, || {
+            owner::open(&self.path, mode, self.chosen)
+        }) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.unusable(error)),
@@ -56,6 +71,9 @@ impl FileCache {
         let Some(content) = content else {
             return Ok(None);
         };
+        if mode == LockMode::Shared {
+            owner::warn_if_open_to_others(&self.name, file.file());
+        }
         if content.cut() > 0 {
             tracing::warn!(
                 cache = %self.name,

@@ -16,6 +16,7 @@ mod file;
 mod kcm;
 mod keyring;
 mod memory;
+mod owner;
 
 use std::fmt;
 use std::sync::Arc;
@@ -168,10 +169,11 @@ pub trait Collection: Send + Sync + fmt::Debug {
 ///
 /// [`StoreError::Unusable`] when the name makes no sense, or nobody answers for it.
 pub fn open(name: &CacheName, config: &Config) -> Result<Box<dyn Cache>, StoreError> {
+    let chosen = chosen(name, config);
     Ok(match name {
-        CacheName::File(path) => Box::new(FileCache::new(path.clone())),
+        CacheName::File(path) => Box::new(FileCache::chosen(path.clone(), chosen)),
         CacheName::Memory(name) => Box::new(memory::MemoryCache::new(name)),
-        CacheName::Dir(name) => Box::new(directory::open(name)?),
+        CacheName::Dir(name) => Box::new(directory::open(name, chosen)?),
         CacheName::Kcm(residual) => kcm::open(residual, config)?,
         CacheName::Keyring(residual) => keyring::open(residual)?,
     })
@@ -190,10 +192,28 @@ pub fn collection(name: &CacheName, config: &Config) -> Result<Box<dyn Collectio
     Ok(match name {
         CacheName::File(path) => Box::new(file::FileCollection::new(path.clone())),
         CacheName::Memory(name) => Box::new(memory::MemoryCollection::new(name)),
-        CacheName::Dir(name) => Box::new(directory::DirCollection::new(name.clone())),
+        CacheName::Dir(name) => Box::new(directory::DirCollection::new(
+            name.clone(),
+            chosen(&CacheName::Dir(name.clone()), config),
+        )),
         CacheName::Kcm(residual) => kcm::collection(residual, config)?,
         CacheName::Keyring(residual) => keyring::collection(residual)?,
     })
+}
+
+/// Whether a name is one that everybody can foresee: what it is named by does not matter then.
+fn chosen(name: &CacheName, config: &Config) -> owner::Chosen {
+    match (name, CacheName::by_default(config)) {
+        (CacheName::File(path), Ok(CacheName::File(default))) if *path == default => {
+            owner::Chosen::ByDefault
+        }
+        (CacheName::Dir(dir), Ok(CacheName::Dir(default)))
+            if dir.directory == default.directory =>
+        {
+            owner::Chosen::ByDefault
+        }
+        _ => owner::Chosen::ByUser,
+    }
 }
 
 /// The first cache of a collection whose client is `principal`. Caches that cannot be read are
