@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use trihound::environment::ccache::{self, Cache, Collection};
 use trihound::environment::{CacheName, KeytabName, NamedKeytab};
-use trihound_krb5::{Config, CredentialCache, Principal};
+use trihound_krb5::{Config, CredentialCache, Keytab, Principal, StoreError};
 
 use crate::outcome::Failure;
 
@@ -24,14 +26,30 @@ pub(crate) fn collection(
     Ok(ccache::collection(name, config)?)
 }
 
-/// The content of a cache; without one, the words of MIT's tools, which scripts look for.
-pub(crate) fn read(cache: &dyn Cache) -> Result<CredentialCache, Failure> {
-    cache.read()?.ok_or_else(|| {
-        Failure::new(format!(
-            "No credentials cache found ({}); log in with kinit, or name another cache (-c, KRB5CCNAME)",
-            cache.name()
-        ))
-    })
+/// The content of a cache that was opened as `chosen`, which may be the name of its collection; without one,
+/// the words of MIT's tools, which scripts look for.
+pub(crate) fn read(
+    cache: &dyn Cache,
+    chosen: &CacheName,
+    config: &Config,
+) -> Result<CredentialCache, Failure> {
+    if let Some(content) = cache.read()? {
+        return Ok(content);
+    }
+    let name = cache.name();
+    // One that cannot be listed has nothing to offer.
+    let has_others = collection(chosen, config)
+        .and_then(|collection| Ok(collection.list()?))
+        .is_ok_and(|others| !others.is_empty());
+    let advice = if has_others {
+        "its collection has other caches: `klist -l` lists them, and `kswitch -p PRINCIPAL` makes one the primary; \
+         or log in with kinit"
+    } else {
+        "log in with kinit, or name another cache (-c, KRB5CCNAME)"
+    };
+    Err(Failure::new(format!(
+        "No credentials cache found ({name}); {advice}"
+    )))
 }
 
 /// The cache of a collection whose client is `principal`.
@@ -46,6 +64,19 @@ pub(crate) fn of_principal(
             "Matching credential not found: no cache of the collection of {name} is {principal}'s; \
              `klist -l` lists them"
         ))
+    })
+}
+
+/// The content of a keytab, which the person has named with `option` or left to the environment.
+pub(crate) fn read_keytab(
+    keytab: &NamedKeytab,
+    option: Option<&str>,
+) -> Result<Arc<Keytab>, Failure> {
+    keytab.read().map_err(|error| match (error, option) {
+        (StoreError::NoKeytab { reason }, Some(option)) => {
+            Failure::new(format!("no keytab: {reason}; check the name ({option})"))
+        }
+        (error, _) => Failure::from(error),
     })
 }
 

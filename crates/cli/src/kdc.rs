@@ -12,7 +12,7 @@ use trihound_crypto::{Enctype, EnctypePolicy};
 use trihound_krb5::config::parse_duration;
 use trihound_test_realm::{Policy, PrincipalOptions, TestKdcServer, TestRealm, TestRealmBuilder};
 
-use crate::outcome::{Failure, finish};
+use crate::outcome::{Failure, finish, say, write_out};
 
 /// Options of `trihound kdc`.
 #[derive(Debug, clap::Args)]
@@ -98,15 +98,15 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         let names: Vec<&str> = services.iter().map(String::as_str).collect();
         write_keytab(path, &realm.keytab(&names)?)?;
     }
-    println!(
+    say(format_args!(
         "realm {} on {} (UDP and TCP)",
         realm.name(),
         server.address()
-    );
+    ))?;
     if arguments.krb5_conf.is_none() {
-        print!("\n{}", server.krb5_conf());
+        write_out(format!("\n{}", server.krb5_conf()).as_bytes())?;
     }
-    println!("listening {}", server.address().port());
+    say(format_args!("listening {}", server.address().port()))?;
     loop {
         std::thread::park();
     }

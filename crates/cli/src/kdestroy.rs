@@ -4,7 +4,7 @@ use trihound::environment::{CacheName, load_config};
 use trihound_krb5::{Config, Principal};
 
 use crate::caches;
-use crate::outcome::{Failure, finish};
+use crate::outcome::{Failure, complain, finish};
 
 /// MIT's `kdestroy` options.
 #[derive(Debug, clap::Args)]
@@ -47,10 +47,12 @@ fn destroy(arguments: &Arguments) -> Result<(), Failure> {
     }
     // As with MIT's kdestroy, no cache is what was wanted: told, but no failure.
     if !destroyed {
-        eprintln!("kdestroy: No credentials cache found while destroying cache {name}");
+        complain(format_args!(
+            "kdestroy: No credentials cache found while destroying cache {name}"
+        ));
     }
     if arguments.principal.is_none() && !caches::collection(&name, &config)?.list()?.is_empty() {
-        eprintln!("Other credential caches present, use -A to destroy all");
+        complain("Other credential caches present, use -A to destroy all");
     }
     Ok(())
 }
@@ -65,7 +67,7 @@ fn destroy_all(name: &CacheName, config: &Config) -> Result<(), Failure> {
         if let Err(failure) = destroyed
             && let Err(earlier) = std::mem::replace(&mut result, Err(failure))
         {
-            eprintln!("kdestroy: {earlier}");
+            complain(format_args!("kdestroy: {earlier}"));
         }
     }
     result

@@ -4,7 +4,7 @@ use trihound::environment::load_config;
 use trihound_krb5::Principal;
 
 use crate::caches;
-use crate::outcome::{Failure, finish};
+use crate::outcome::{Failure, complain, finish};
 
 /// MIT's `kswitch` options.
 #[derive(Debug, clap::Args)]
@@ -37,11 +37,11 @@ fn switch(arguments: &Arguments) -> Result<(), Failure> {
     let collection = caches::collection(cache.name(), &config)?;
     if !collection.can_switch() {
         // As MIT's kswitch, which ends with 0: the one cache there is, is the primary one.
-        eprintln!(
+        complain(format_args!(
             "kswitch: {name} is in no collection with a primary cache; KRB5CCNAME or -c chooses such a one"
-        );
+        ));
         return Ok(());
     }
-    caches::read(&*cache)?;
+    caches::read(&*cache, &name, &config)?;
     Ok(collection.switch_to(cache.name())?)
 }

@@ -10,7 +10,7 @@ use trihound_krb5::{Config, CredentialCache, Credentials, Keytab, Principal};
 use trihound_sansio::{Clock, SystemClock};
 
 use crate::caches;
-use crate::outcome::{Failure, write_out};
+use crate::outcome::{Failure, complain, say};
 use crate::tgs;
 
 /// MIT's main `kvno` options.
@@ -38,6 +38,22 @@ pub(crate) struct Arguments {
     /// Let the KDC refer to other realms, which is always done here.
     #[arg(short = 'C')]
     _canonicalize: bool,
+    /// The user that the tickets are to be for (S4U2Self); refused, since it is not built yet.
+    #[arg(short = 'U', value_name = "USER", group = "on_behalf")]
+    for_user: Option<String>,
+    /// The same by an enterprise name; refused, since it is not built yet.
+    #[arg(short = 'I', value_name = "USER", group = "on_behalf")]
+    for_enterprise_user: Option<String>,
+    /// The same by a certificate; refused, since it is not built yet.
+    #[arg(short = 'F', value_name = "FILE", group = "on_behalf")]
+    for_certificate: Option<String>,
+    /// Ask for further tickets with the user's (S4U2Proxy); refused, since it is not built yet.
+    #[arg(short = 'P')]
+    proxy: bool,
+    /// A cache whose ticket-granting ticket the tickets are to be encrypted for (user to user); refused,
+    /// since it is not built yet.
+    #[arg(long, value_name = "CACHE", conflicts_with = "on_behalf")]
+    u2u: Option<String>,
     /// Take tickets from the cache only; ask no KDC.
     #[arg(long)]
     cached_only: bool,
@@ -52,6 +68,34 @@ pub(crate) struct Arguments {
     services: Vec<String>,
 }
 
+impl Arguments {
+    /// What MIT's kvno can and this one cannot: without it the tickets would be others than were asked for.
+    fn check_built(&self) -> Result<(), Failure> {
+        const FOR_USER: &str = "a ticket in the name of another user (S4U2Self) is not built yet; log in as the user, or \
+             delegate the user's own ticket";
+        let (option, reason) = if self.for_user.is_some() {
+            ("-U", FOR_USER)
+        } else if self.for_enterprise_user.is_some() {
+            ("-I", FOR_USER)
+        } else if self.for_certificate.is_some() {
+            ("-F", FOR_USER)
+        } else if self.proxy {
+            (
+                "-P",
+                "tickets got with a user's ticket (S4U2Proxy) are not built yet; delegate the user's own ticket",
+            )
+        } else if self.u2u.is_some() {
+            (
+                "--u2u",
+                "tickets between two users are not built yet; ask for a service that has a key in a keytab",
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Failure::new(format!("{option} cannot be served: {reason}")))
+    }
+}
+
 fn enctype(name: &str) -> Result<Enctype, String> {
     Enctype::from_name(name).ok_or_else(|| "no such encryption type".to_owned())
 }
@@ -61,13 +105,14 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(failure) => {
-            eprintln!("kvno: {failure}");
+            complain(format_args!("kvno: {failure}"));
             ExitCode::FAILURE
         }
     }
 }
 
 fn kvno(arguments: &Arguments) -> Result<bool, Failure> {
+    arguments.check_built()?;
     let mut config = load_config()?;
     if let Some(enctype) = arguments.enctype {
         config.permitted_enctypes.check(enctype)?;
@@ -76,14 +121,15 @@ fn kvno(arguments: &Arguments) -> Result<bool, Failure> {
     }
     let config = Arc::new(config);
     let keytab = match &arguments.keytab {
-        Some(name) => Some(caches::keytab(Some(name), &config)?.read()?),
+        Some(name) => Some(caches::read_keytab(
+            &caches::keytab(Some(name), &config)?,
+            Some("-k"),
+        )?),
         None => None,
     };
-    let cache = caches::open(
-        &caches::choose(arguments.cache.as_deref(), &config)?,
-        &config,
-    )?;
-    let content = caches::read(&*cache)?;
+    let chosen = caches::choose(arguments.cache.as_deref(), &config)?;
+    let cache = caches::open(&chosen, &config)?;
+    let content = caches::read(&*cache, &chosen, &config)?;
     let mut session = Session {
         arguments,
         config,
@@ -96,9 +142,9 @@ fn kvno(arguments: &Arguments) -> Result<bool, Failure> {
     for name in &arguments.services {
         match session.one(name) {
             Ok(text) if arguments.quiet => drop(text),
-            Ok(text) => write_out(format!("{text}\n").as_bytes())?,
+            Ok(text) => say(text)?,
             Err(failure) => {
-                eprintln!("kvno: {failure}");
+                complain(format_args!("kvno: {failure}"));
                 all_succeeded = false;
             }
         }
@@ -146,7 +192,7 @@ impl Session<'_> {
         };
         if let Err(failure) = open(&self.config, keytab, &credentials, &ticket) {
             if !self.arguments.quiet {
-                eprintln!("{text}, keytab entry invalid");
+                complain(format_args!("{text}, keytab entry invalid"));
             }
             return Err(failure.context(name));
         }

@@ -46,10 +46,20 @@ pub(crate) fn finish(tool: &str, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{tool}: {failure}");
+            complain(format_args!("{tool}: {failure}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line on standard error. If nobody can be told there is nobody to tell that either.
+pub(crate) fn complain(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// A line on standard output, under the rules of [`write_out`].
+pub(crate) fn say(line: impl fmt::Display) -> Result<(), Failure> {
+    write_out(format!("{line}\n").as_bytes())
 }
 
 /// Writes to standard output. A reader that has seen enough and closed the pipe is no failure.

@@ -20,7 +20,7 @@ pub(crate) struct CompletionArguments {
 /// Options of `trihound man`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ManArguments {
-    /// Where to put the pages, such as ~/.local/share/man/man1; with `-` or none they go to standard output.
+    /// Where to put the pages, such as ~/.local/share/man/man1, which is made if need be; with `-` or none they go to standard output.
     directory: Option<PathBuf>,
 }
 
@@ -84,6 +84,8 @@ fn page(command: Command) -> Result<Page, Failure> {
 }
 
 fn write_files(directory: &Path, pages: &[Page]) -> Result<(), Failure> {
+    std::fs::create_dir_all(directory)
+        .map_err(|error| Failure::from(error).context(directory.display()))?;
     for page in pages {
         let path = directory.join(&page.file);
         std::fs::write(&path, &page.text)

@@ -16,7 +16,7 @@ use trihound::sspi::{
 use trihound::{Acceptor, Initiator, SecurityContext};
 use trihound_kdc_transport::KdcTransport;
 
-use crate::outcome::Failure;
+use crate::outcome::{Failure, complain, say};
 use crate::peer::Wire;
 use narrator::Narrator;
 use stage::{Side, Stage, loopback};
@@ -46,13 +46,10 @@ const ANSWER: &[u8] = b"Past the dog with the three heads.";
 const NOTICE: &[u8] = b"Posted in clear, but signed.";
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    match play(arguments) {
-        Ok(()) => {
-            println!("\nEverything held.");
-            ExitCode::SUCCESS
-        }
+    match play(arguments).and_then(|()| say("\nEverything held.")) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("\ndemo: {failure}");
+            complain(format_args!("\ndemo: {failure}"));
             ExitCode::FAILURE
         }
     }
@@ -60,15 +57,24 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 
 fn play(arguments: &Arguments) -> Result<(), Failure> {
     let stage = Stage::set(arguments)?;
+    meet(
+        |address| visit(&stage, address),
+        |listener| serve(&stage, listener),
+    )
+}
+
+/// Runs client and service side by side.
+fn meet(
+    client: impl FnOnce(SocketAddr) -> Result<(), Failure>,
+    service: impl FnOnce(&TcpListener) -> Result<(), Failure> + Send,
+) -> Result<(), Failure> {
     let listener = TcpListener::bind(loopback())?;
     let address = listener.local_addr()?;
     let (client, service) = thread::scope(|scope| {
-        let service = scope.spawn(|| serve(&stage, &listener));
-        let client = visit(&stage, address);
-        if client.is_err() {
-            // The service may still be waiting for a connection that never comes.
-            drop(TcpStream::connect(address));
-        }
+        let service = scope.spawn(|| service(&listener));
+        let waking = Waking(address);
+        let client = client(address);
+        drop(waking);
         let service = service
             .join()
             .unwrap_or_else(|_| Err(Failure::new("the service's thread panicked")));
@@ -78,12 +84,21 @@ fn play(arguments: &Arguments) -> Result<(), Failure> {
     service.map_err(|failure| failure.context("service"))
 }
 
+/// However the client ends, by a panic too: the service does not wait for a connection that never comes.
+struct Waking(SocketAddr);
+
+impl Drop for Waking {
+    fn drop(&mut self) {
+        drop(TcpStream::connect(self.0));
+    }
+}
+
 /// The client: login, ticket, context, messages, attacks.
 fn visit(stage: &Stage, address: SocketAddr) -> Result<(), Failure> {
-    println!(
+    say(format_args!(
         "\n2. {} logs in and asks for a ticket to {}.",
         stage.client_name, stage.service_name
-    );
+    ))?;
     let mut kdc = Narrator::new(KdcTransport::new(Arc::clone(&stage.config)));
     let mut initiator = Initiator::new(
         &stage.client.table,
@@ -93,18 +108,26 @@ fn visit(stage: &Stage, address: SocketAddr) -> Result<(), Failure> {
     );
     let mut leg = initiator.step(None, &mut kdc)?;
     expect(kdc.round_trips >= 2, "an AS and a TGS exchange were needed")?;
-    println!("\n3. The two meet at {address} over TCP and authenticate each other.");
+    say(format_args!(
+        "\n3. The two meet at {address} over TCP and authenticate each other."
+    ))?;
     let mut wire = Wire::new(TcpStream::connect(address)?)?;
     loop {
         if let Some(token) = &leg.token {
-            println!("   client → service: a token of {} bytes", token.len());
+            say(format_args!(
+                "   client → service: a token of {} bytes",
+                token.len()
+            ))?;
             wire.send(token)?;
         }
         if leg.complete {
             break;
         }
         let answer = wire.receive()?;
-        println!("   service → client: a token of {} bytes", answer.len());
+        say(format_args!(
+            "   service → client: a token of {} bytes",
+            answer.len()
+        ))?;
         leg = initiator.step(Some(&answer), &mut kdc)?;
     }
     let context = initiator.into_context()?;
@@ -140,24 +163,26 @@ fn describe(context: &SecurityContext) -> Result<(), Failure> {
         )?;
     }
     let names: Vec<&str> = attributes.iter_names().map(|(name, _)| name).collect();
-    println!(
+    say(format_args!(
         "   The service proved itself. Negotiated: {}",
         names.join(", ")
-    );
+    ))?;
     if let ContextAttributeValue::KeyInfo(info) = context.query(ContextAttribute::KeyInfo)? {
-        println!(
+        say(format_args!(
             "   Keys: {}, {} bits",
             info.encrypt_algorithm_name, info.key_size
-        );
+        ))?;
     }
     if let Expiry::At(end) = context.established().expiry {
-        println!("   The context ends at {end}.");
+        say(format_args!("   The context ends at {end}."))?;
     }
     Ok(())
 }
 
 fn converse(context: &SecurityContext, wire: &mut Wire) -> Result<(), Failure> {
-    println!("\n4. They exchange messages, sealed and signed, both ways.");
+    say(format_args!(
+        "\n4. They exchange messages, sealed and signed, both ways."
+    ))?;
     let sealed = context.encrypt(QUESTION)?;
     expect(
         !sealed
@@ -165,41 +190,41 @@ fn converse(context: &SecurityContext, wire: &mut Wire) -> Result<(), Failure> {
             .any(|window| window == QUESTION),
         "a sealed message does not show its text",
     )?;
-    println!(
+    say(format_args!(
         "   client → service, sealed: {} bytes for {}",
         sealed.len(),
         QUESTION.len()
-    );
+    ))?;
     wire.send(&sealed)?;
     let opened = context.open(&wire.receive()?)?;
     expect(
         opened.encrypted && opened.data == ANSWER,
         "the service's sealed answer is what it said",
     )?;
-    println!(
+    say(format_args!(
         "   service → client, sealed: {:?}",
         String::from_utf8_lossy(&opened.data)
-    );
+    ))?;
     let signature = context.make_signature(NOTICE)?;
-    println!(
+    say(format_args!(
         "   client → service, signed: {} bytes of signature beside the text",
         signature.len()
-    );
+    ))?;
     wire.send(NOTICE)?;
     wire.send(&signature)?;
     let (text, signature) = (wire.receive()?, wire.receive()?);
     context.verify_signature(&text, &signature)?;
     expect(text == NOTICE, "the service's signed text is what it said")?;
-    println!(
+    say(format_args!(
         "   service → client, signed: {:?}",
         String::from_utf8_lossy(&text)
-    );
+    ))?;
     Ok(())
 }
 
 /// The same message twice, then one with a bit turned; the service tells what it made of each.
 fn attack(context: &SecurityContext, wire: &mut Wire) -> Result<(), Failure> {
-    println!("\n5. An attacker on the line tries its luck.");
+    say(format_args!("\n5. An attacker on the line tries its luck."))?;
     let message = context.encrypt(QUESTION)?;
     wire.send(&message)?;
     expect(wire.receive()? == b"taken", "an honest message is taken")?;
@@ -223,7 +248,7 @@ fn attack(context: &SecurityContext, wire: &mut Wire) -> Result<(), Failure> {
 
 fn verdict(wire: &mut Wire, what: &str, wanted: SecurityStatus) -> Result<(), Failure> {
     let verdict = String::from_utf8_lossy(&wire.receive()?).into_owned();
-    println!("   {what}: {verdict}");
+    say(format_args!("   {what}: {verdict}"))?;
     expect(
         verdict.contains(&wanted.to_string()),
         &format!("{what} is refused with {wanted}"),
@@ -242,9 +267,9 @@ fn reuse(stage: &Stage, kdc: &mut Narrator<KdcTransport>) -> Result<(), Failure>
     let leg = initiator.step(None, kdc)?;
     expect(leg.token.is_some(), "a second context begins with a token")?;
     expect(kdc.round_trips == before, "the second context asked no KDC")?;
-    println!(
+    say(format_args!(
         "\n6. A second context to the same service began without the KDC: its ticket is cached."
-    );
+    ))?;
     Ok(())
 }
 
@@ -296,5 +321,34 @@ fn expect(held: bool, what: &str) -> Result<(), Failure> {
         Ok(())
     } else {
         Err(Failure::new(format!("this did not hold: {what}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The panic goes on to the caller, and the service ends.
+    #[test]
+    fn a_client_that_fails_or_panics_leaves_no_service_waiting() {
+        let (ended, ends) = mpsc::channel();
+        thread::spawn(move || {
+            let accept = |listener: &TcpListener| {
+                listener.accept()?;
+                Ok(())
+            };
+            let failed = meet(|_| Err(Failure::new("no ticket")), accept);
+            let panicked = catch_unwind(|| meet(|_| panic!("a panic that is wanted"), accept));
+            ended.send((
+                failed.map_err(|failure| failure.to_string()),
+                panicked.is_err(),
+            ))
+        });
+        let ended = ends.recv_timeout(Duration::from_secs(30));
+        assert_eq!(ended, Ok((Err("client: no ticket".to_owned()), true)));
     }
 }

@@ -1,6 +1,8 @@
 use trihound_asn1::{KrbError, Message, error_code};
 use trihound_sansio::{ExchangeRequest, Transport, TransportFailure};
 
+use crate::outcome::say;
+
 /// A transport that tells what goes over it.
 pub(super) struct Narrator<T> {
     inner: T,
@@ -20,14 +22,15 @@ impl<T: Transport> Transport for Narrator<T> {
     fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
         let answer = self.inner.round_trip(request)?;
         self.round_trips += 1;
-        println!(
+        // A full standard output is told at the next line that is not a transport's.
+        let _ = say(format_args!(
             "   {:<8} {:>5} bytes to the KDC of {}, back {:<28} {:>5} bytes",
             message_name(&request.message),
             request.message.len(),
             request.realm,
             answer_text(&answer),
             answer.len()
-        );
+        ));
         Ok(answer)
     }
 }

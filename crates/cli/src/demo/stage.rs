@@ -12,7 +12,7 @@ use trihound_secret::SecretString;
 use trihound_test_realm::{TestKdcServer, TestRealm};
 
 use super::Arguments;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, say};
 
 const REALM: &str = "DEMO.TRIHOUND.TEST";
 const CLIENT: &str = "alice";
@@ -52,11 +52,13 @@ impl Stage {
             .build()?;
         let keytab = Arc::new(realm.keytab(&[SERVICE])?);
         let kdc = TestKdcServer::start(realm)?;
-        println!(
+        say(format_args!(
             "1. An embedded KDC serves realm {REALM} on {} (UDP and TCP).",
             kdc.address()
-        );
-        println!("   It knows {CLIENT} by password and {SERVICE} by a random key.");
+        ))?;
+        say(format_args!(
+            "   It knows {CLIENT} by password and {SERVICE} by a random key."
+        ))?;
         let config = config_of(&kdc)?;
         let client_name = Principal::parse(CLIENT, Some(REALM))?;
         let client =
@@ -90,11 +92,11 @@ impl Stage {
             // With no other key at hand the service logs in as itself.
             None => service.clone(),
         };
-        println!("1. The KDC is that of {}.", path.display());
-        println!(
+        say(format_args!("1. The KDC is that of {}.", path.display()))?;
+        say(format_args!(
             "   Client {client_name}, service {service}, keys from {}.",
             keytab_path.display()
-        );
+        ))?;
         let client = KerberosCredential::from_keytab(client_name.clone(), client_keytab);
         Ok(Self {
             client: Side::new(&config, client)?,

@@ -3,7 +3,7 @@ use trihound_krb5::{Config, CredentialCache, Principal};
 
 use super::{Arguments, keytab};
 use crate::caches;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, complain};
 
 /// Whose tickets go into which cache.
 pub(super) struct Place {
@@ -22,6 +22,12 @@ impl Place {
             return Err(Failure::new(format!(
                 "{default} would be gone when this program ends; use FILE:/path or another type (-c or KRB5CCNAME)"
             )));
+        }
+        if let Some(lasting) = lasting(&default) {
+            complain(format_args!(
+                "kinit: warning: the keyring of {default} ends with this program, and the tickets with it; \
+                 KEYRING:{lasting} lasts longer"
+            ));
         }
         let client = client(arguments, config, &default)?;
         let place = Self::choose(arguments, config, default, client)?;
@@ -92,7 +98,7 @@ impl Place {
         };
         let cache = caches::open(&name, config)?;
         arguments.say(&format!("Using cache: {}", cache.name()));
-        let content = caches::read(&*cache)?;
+        let content = caches::read(&*cache, &name, config)?;
         if let Some(named) = named.filter(|named| *named != content.principal) {
             return Err(Failure::new(format!(
                 "Matching credential not found: {} is {}'s, not {named}'s",
@@ -109,6 +115,15 @@ impl Place {
         };
         Ok((place, content))
     }
+}
+
+/// What to write in the place of a keyring that a program does not outlive (keyrings(7)).
+fn lasting(name: &CacheName) -> Option<String> {
+    let CacheName::Keyring(residual) = name else {
+        return None;
+    };
+    let (anchor, rest) = residual.split_once(':')?;
+    matches!(anchor, "process" | "thread").then(|| format!("session:{rest}"))
 }
 
 fn parse(arguments: &Arguments, config: &Config, name: &str) -> Result<Principal, Failure> {
@@ -130,8 +145,7 @@ fn client(
     }
     if arguments.uses_keytab() {
         let keytab = keytab(arguments, config)?;
-        return keytab
-            .read()?
+        return caches::read_keytab(&keytab, arguments.keytab_option())?
             .entries()
             .first()
             .map(|entry| entry.principal.clone())

@@ -17,7 +17,8 @@ pub(super) fn list(arguments: &Arguments) -> Result<String, Failure> {
         times: arguments.times,
         keys: arguments.keys,
     };
-    let content = keytab.read()?;
+    let named = arguments.name.as_deref().map(|_| "the last argument");
+    let content = caches::read_keytab(&keytab, named)?;
     if arguments.json {
         return print_json(&columns.json(keytab.name(), &content));
     }

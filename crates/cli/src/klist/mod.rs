@@ -11,7 +11,7 @@ use trihound_krb5::{Config, CredentialCache, Credentials};
 use trihound_sansio::{Clock, SystemClock, Timestamp};
 
 use crate::caches;
-use crate::outcome::{Failure, finish, write_out};
+use crate::outcome::{Failure, complain, finish, write_out};
 
 /// MIT's `klist` options.
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// The settings that are kept in the cache, too.
     #[arg(short = 'C')]
     config: bool,
+    /// Kerberos 5, as there is no other; without effect.
+    #[arg(short = '5')]
+    _version_5: bool,
     /// List a credential cache (the default).
     #[arg(short = 'c', conflicts_with = "keytab")]
     cache: bool,
@@ -121,12 +124,10 @@ struct Found {
 
 fn one(arguments: &Arguments) -> Result<String, Failure> {
     let config = load_config()?;
-    let cache = caches::open(
-        &caches::choose(arguments.name.as_deref(), &config)?,
-        &config,
-    )?;
+    let chosen = caches::choose(arguments.name.as_deref(), &config)?;
+    let cache = caches::open(&chosen, &config)?;
     let found = Found {
-        content: caches::read(&*cache)?,
+        content: caches::read(&*cache, &chosen, &config)?,
         name: cache.name().clone(),
     };
     if arguments.json {
@@ -165,7 +166,7 @@ fn found(arguments: &Arguments) -> Result<Vec<Found>, Failure> {
             // Destroyed since it was listed.
             Ok(None) => {}
             // One that cannot be read must not hide the others.
-            Err(failure) => eprintln!("klist: {failure}"),
+            Err(failure) => complain(format_args!("klist: {failure}")),
         }
     }
     Ok(found)

@@ -24,7 +24,7 @@ pub(super) struct Arguments {
     /// Whose keys.
     principal: String,
     /// The version of the keys, as the KDC has it (default with --random: the next one).
-    #[arg(short = 'k', value_name = "KVNO", required_unless_present = "random")]
+    #[arg(short = 'k', value_name = "KVNO", value_parser = super::kvno, required_unless_present = "random")]
     kvno: Option<u32>,
     /// The encryption types, by name (default: all that krb5.conf permits; with -f those of them that
     /// the KDC has keys of).

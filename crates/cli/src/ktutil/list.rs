@@ -11,6 +11,9 @@ use crate::outcome::Failure;
 pub(super) struct Arguments {
     #[command(flatten)]
     columns: Columns,
+    /// The keytab; it may stand here too.
+    #[arg(id = "same_keytab", short = 'k', value_name = "KEYTAB")]
+    pub(super) keytab: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,

@@ -10,8 +10,9 @@ use trihound::environment::{KeytabName, NamedKeytab, load_config};
 use trihound_crypto::Enctype;
 use trihound_krb5::{Config, KeyMaterial, Keytab, KeytabEdit, KeytabEntry, Principal};
 
+use crate::caches;
 use crate::display::enctype_name;
-use crate::outcome::{Failure, finish};
+use crate::outcome::{Failure, finish, say, write_out};
 
 /// Looks at a keytab or changes it, in one call each; MIT's programs may work on it meanwhile.
 #[derive(Debug, clap::Args)]
@@ -40,6 +41,18 @@ enum Command {
     Rename(Rename),
 }
 
+impl Command {
+    /// The keytab as it may be named behind the subcommand too, where `-k` is not the key version.
+    fn keytab(&self) -> Option<&str> {
+        match self {
+            Self::List(options) => options.keytab.as_deref(),
+            Self::Merge(options) => options.keytab.as_deref(),
+            Self::Rename(options) => options.keytab.as_deref(),
+            Self::Add(_) | Self::Remove(_) => None,
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).multiple(true))]
 struct Remove {
@@ -47,7 +60,7 @@ struct Remove {
     #[arg(group = "which")]
     principal: Option<String>,
     /// Of this key version.
-    #[arg(short = 'k', value_name = "KVNO", group = "which")]
+    #[arg(short = 'k', value_name = "KVNO", value_parser = kvno, group = "which")]
     kvno: Option<u32>,
     /// Of these encryption types, by name or number.
     #[arg(short = 'e', value_name = "ENCTYPE", value_parser = enctype, value_delimiter = ',', group = "which")]
@@ -65,6 +78,9 @@ struct Merge {
     /// The keytabs to take entries from; they stay as they are.
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<String>,
+    /// The keytab; it may stand here too.
+    #[arg(id = "same_keytab", short = 'k', value_name = "KEYTAB")]
+    keytab: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -73,6 +89,9 @@ struct Rename {
     old: String,
     /// The principal whose keys they become.
     new: String,
+    /// The keytab; it may stand here too.
+    #[arg(id = "same_keytab", short = 'k', value_name = "KEYTAB")]
+    keytab: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
@@ -80,15 +99,18 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn ktutil(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.keytab.is_some() && arguments.command.keytab().is_some() {
+        return Err(Failure::new(
+            "the keytab is named twice, in front of the subcommand and behind it; write one -k",
+        ));
+    }
     let config = load_config()?;
-    let keytab = NamedKeytab::open(match &arguments.keytab {
-        Some(name) => KeytabName::parse(name)?,
-        None => KeytabName::from_environment(&config)?,
-    });
+    let named = arguments.keytab.as_deref().or(arguments.command.keytab());
+    let keytab = caches::keytab(named, &config)?;
     let changed = match &arguments.command {
         Command::List(options) => {
-            print!("{}", options.text(keytab.name(), &*keytab.read()?)?);
-            return Ok(());
+            let content = caches::read_keytab(&keytab, named.map(|_| "-k"))?;
+            return write_out(options.text(keytab.name(), &content)?.as_bytes());
         }
         Command::Add(options) => options.add(&keytab, config)?,
         Command::Remove(options) => options.remove(&keytab, &config)?,
@@ -97,7 +119,7 @@ fn ktutil(arguments: &Arguments) -> Result<(), Failure> {
     };
     if !arguments.quiet {
         for line in changed {
-            println!("{line}");
+            say(line)?;
         }
     }
     Ok(())
@@ -108,6 +130,14 @@ fn enctype(text: &str) -> Result<Enctype, String> {
     Enctype::from_name(text)
         .or_else(|| text.parse().ok().map(Enctype))
         .ok_or_else(|| "no encryption type of that name; write aes256-cts or a number".to_owned())
+}
+
+/// Behind `add` and `remove` the letter of the keytab is that of the key version, as MIT's ktutil has it.
+fn kvno(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| {
+        "a key version is a number; the keytab is named in front: ktutil -k KEYTAB add|remove ..."
+            .to_owned()
+    })
 }
 
 fn principal(name: &str, config: &Config) -> Result<Principal, Failure> {
@@ -218,8 +248,8 @@ impl Merge {
     fn merge(&self, keytab: &NamedKeytab) -> Result<Vec<String>, Failure> {
         let mut sources = Vec::with_capacity(self.sources.len());
         for source in &self.sources {
-            let source = NamedKeytab::open(KeytabName::parse(source)?);
-            sources.push(source.read()?);
+            let named = NamedKeytab::open(KeytabName::parse(source)?);
+            sources.push(caches::read_keytab(&named, Some("SOURCE"))?);
         }
         keytab.create()?;
         let mut added = Vec::new();
@@ -239,6 +269,12 @@ impl Merge {
                 remove: Vec::new(),
             }
         })?;
+        if added.is_empty() {
+            added.push(format!(
+                "Nothing to add: {} has every entry of the sources",
+                keytab.name()
+            ));
+        }
         Ok(added)
     }
 }

@@ -6,7 +6,6 @@ mod flags;
 mod report;
 mod wire;
 
-use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use trihound_krb5::Config;
 use trihound_sansio::SystemClock;
 
 use crate::network::kdc_transport;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, say};
 use flags::Flags;
 pub(crate) use wire::Wire;
 
@@ -191,8 +190,7 @@ fn accept(arguments: &Arguments, flags: &Flags) -> Result<(), Failure> {
     let service = Some(arguments.service.as_str()).filter(|service| *service != "-");
     let side = Side::new(arguments, flags, CredentialUse::INBOUND, service)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port))?;
-    println!("listening {}", listener.local_addr()?.port());
-    std::io::stdout().flush()?;
+    say(format_args!("listening {}", listener.local_addr()?.port()))?;
     loop {
         let (stream, _) = listener.accept()?;
         let served = serve(arguments, flags, &side, stream);

@@ -1,5 +1,3 @@
-use std::io::Write;
-
 use serde_json::{Map, Value, json};
 use trihound::SecurityContext;
 use trihound::sspi::{
@@ -10,7 +8,7 @@ use trihound_sansio::{Clock, SystemClock};
 
 use super::Arguments;
 use crate::display::hex;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, complain, say};
 
 /// The JSON line of a context that came about.
 pub(super) fn success(arguments: &Arguments, context: &SecurityContext) -> Result<(), Failure> {
@@ -38,16 +36,16 @@ pub(super) fn success(arguments: &Arguments, context: &SecurityContext) -> Resul
         };
         line.insert("session_key".into(), hex(key.expose()).into());
     }
-    print(line);
-    Ok(())
+    say(Value::Object(line))
 }
 
 /// Why there is no context: on standard error for people, and as a JSON line.
 pub(super) fn failure(arguments: &Arguments, failure: &Failure) {
-    eprintln!("peer {}: {failure}", arguments.role.word());
+    complain(format_args!("peer {}: {failure}", arguments.role.word()));
     let mut line = header(arguments, false);
     line.insert("error".into(), failure.to_string().into());
-    print(line);
+    // Told above already, and the status tells it too.
+    let _ = say(Value::Object(line));
 }
 
 fn header(arguments: &Arguments, ok: bool) -> Map<String, Value> {
@@ -56,12 +54,6 @@ fn header(arguments: &Arguments, ok: bool) -> Map<String, Value> {
     line.insert("role".into(), arguments.role.word().into());
     line.insert("package".into(), arguments.package.word().into());
     line
-}
-
-fn print(line: Map<String, Value>) {
-    println!("{}", Value::Object(line));
-    // Nobody reads any more: there is nobody to tell either.
-    let _ = std::io::stdout().flush();
 }
 
 /// The attributes in the words of the command line.

@@ -142,6 +142,26 @@ fn kdestroy_tells_of_the_caches_that_stay() {
     );
 }
 
+/// The primary is gone, and the others wait to be chosen.
+#[test]
+fn a_collection_without_its_primary_tells_of_the_others() {
+    let scratch = Scratch::new();
+    let directory = collection(&scratch);
+    let run = |arguments: &[&str]| {
+        let mut command = scratch.program(arguments);
+        command.env("KRB5CCNAME", format!("DIR:{directory}"));
+        crate::Done::new(command.output().unwrap())
+    };
+    assert_eq!(run(&["kdestroy"]).status, Some(0));
+    for tool in [&["klist"][..], &["kvno", "x"], &["kinit", "-R"]] {
+        let done = run(tool);
+        done.refused(1, "No credentials cache found (DIR:");
+        done.refused(1, "`klist -l` lists them, and `kswitch -p PRINCIPAL`");
+    }
+    run(&["kdestroy", "-A"]);
+    run(&["klist"]).refused(1, "log in with kinit, or name another cache");
+}
+
 #[test]
 fn without_a_cache_each_tool_says_so_in_mits_words() {
     let scratch = Scratch::new();

@@ -6,14 +6,24 @@ use crate::Scratch;
 #[test]
 fn what_is_not_built_is_refused_with_the_reason() {
     let scratch = Scratch::new();
-    for (options, reason) in [
-        (&["-n"][..], "PKINIT, which is not built"),
-        (&["-T", "cc"], "FAST, whose armor"),
-        (&["-X", "X509_user_identity=FILE:x"], "encrypted timestamps"),
+    for (arguments, reason) in [
+        (&["kinit", "-n"][..], "PKINIT, which is not built"),
+        (&["kinit", "-T", "cc"], "FAST, whose armor"),
+        (
+            &["kinit", "-X", "X509_user_identity=FILE:x"],
+            "encrypted timestamps",
+        ),
+        (&["kvno", "-U", "bob", "x"], "S4U2Self"),
+        (&["kvno", "-I", "bob@x.example", "x"], "S4U2Self"),
+        (&["kvno", "-F", "bob.pem", "x"], "S4U2Self"),
+        (&["kvno", "-P", "x"], "S4U2Proxy"),
+        (&["kvno", "-k", "kt", "-U", "bob", "-P", "x"], "S4U2Self"),
+        (&["kvno", "--u2u", "cc", "x"], "between two users"),
     ] {
-        let arguments: Vec<&str> = ["kinit"].iter().chain(options).copied().collect();
-        let done = scratch.run(&arguments);
-        done.refused(1, &format!("kinit: {} cannot be served: ", options[0]));
+        let done = scratch.run(arguments);
+        let tool = arguments[0];
+        done.refused(1, &format!("{tool}: -"));
+        done.refused(1, " cannot be served: ");
         done.refused(1, reason);
     }
 }
@@ -32,6 +42,7 @@ fn contradictions_are_wrong_uses() {
         (&["kinit", "--request-pac", "--no-request-pac", "a"], 2),
         (&["kinit", "-s", "soon", "a"], 2),
         (&["kinit", "-l", "soon", "a"], 2),
+        (&["kinit", "-l", "0", "a"], 2),
         (&["klist", "-l", "-A"], 1),
         (&["klist", "-l", "-s"], 1),
         (&["klist", "-n"], 1),
@@ -55,7 +66,13 @@ fn contradictions_are_wrong_uses() {
     ] {
         let done = scratch.run(arguments);
         assert_eq!(done.status, Some(status), "{arguments:?}: {done:?}");
-        assert!(done.stderr.starts_with("error: "), "{done:?}");
+        let tool = if arguments == ["nonsense"] {
+            "trihound"
+        } else {
+            arguments[0]
+        };
+        assert!(done.stderr.starts_with(&format!("{tool}: ")), "{done:?}");
+        assert!(!done.stderr.contains("error:"), "{done:?}");
     }
 }
 
@@ -125,4 +142,45 @@ fn klist_tells_the_version() {
         done.said(),
         format!("Trihound {}\n", env!("CARGO_PKG_VERSION"))
     );
+}
+
+/// Scripts of the days of Kerberos 4 say so.
+#[test]
+fn version_5_may_be_asked_for() {
+    let scratch = Scratch::new();
+    scratch
+        .run(&["klist", "-5"])
+        .refused(1, "klist: No credentials cache found");
+    scratch
+        .run(&["kinit", "-5", "-R"])
+        .refused(1, "kinit: No credentials cache found");
+}
+
+#[test]
+fn a_lifetime_of_nothing_is_told_in_mits_words() {
+    let scratch = Scratch::new();
+    for length in ["0", "0s", "0:00"] {
+        let done = scratch.run(&["kinit", "-l", length, "alice"]);
+        done.refused(2, &format!("Bad lifetime value {length}"));
+    }
+}
+
+/// On standard output, as MIT's; here nobody answers.
+#[test]
+fn without_a_terminal_the_password_is_asked_for_too() {
+    let done = Scratch::new().run(&["kinit", "alice"]);
+    done.refused(1, "no password");
+    assert_eq!(done.stdout, "Password for alice@TEST.EXAMPLE: \n");
+}
+
+/// The keyrings of a process and of a thread end with the program.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_keyring_that_ends_with_the_program_is_warned_of() {
+    let scratch = Scratch::new();
+    for anchor in ["process", "thread"] {
+        let done = scratch.run(&["kinit", "-c", &format!("KEYRING:{anchor}:x"), "alice"]);
+        assert!(done.stderr.contains("ends with this program"), "{done:?}");
+        assert!(done.stderr.contains("KEYRING:session:x"), "{done:?}");
+    }
 }
