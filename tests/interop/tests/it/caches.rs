@@ -1,5 +1,6 @@
 //! FILE and DIR caches that MIT's tools and ours have in common, one after the other and all at once.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -9,10 +10,10 @@ use std::time::{Duration, Instant};
 use trihound::environment::CacheName;
 use trihound::environment::ccache::{self, Cache};
 use trihound::krb5::{Config, CredentialCache, Credentials, Principal, StoreError};
-use trihound_interop::{Background, run_to_end};
+use trihound_interop::{Background, Finished, run_to_end};
 
 use crate::desk::{self, Desk};
-use crate::world::{BOTH, Make, World, succeeded};
+use crate::world::{BOTH, Make, World, report, succeeded};
 
 fn desk(collection: impl FnOnce(&World) -> String) -> Option<Desk> {
     let world = World::new()?;
@@ -100,9 +101,11 @@ fn a_login_finds_its_cache_in_a_directory() {
 
 /// How many tickets a writer has under way at a time: each of them is replaced again and again.
 const NAMES: usize = 40;
-/// How often each writer writes.
-const WRITES: usize = 160;
 const WRITERS: usize = 4;
+/// What a writer waits between two tickets, however long it writes.
+const PAUSE: Duration = Duration::from_millis(15);
+/// A file grows with each ticket that is replaced; a login begins it anew.
+const BETWEEN_LOGINS: Duration = Duration::from_secs(2);
 
 const WRITER: &str = "TRIHOUND_TEST_CACHE_WRITER";
 
@@ -117,8 +120,8 @@ fn duration() -> Duration {
 fn made(tgt: &Credentials, writer: usize, number: usize) -> Credentials {
     let name = format!("host/w{writer}-{}", number % NAMES);
     let mut ticket = tgt.ticket.clone();
-    let end = ticket.len() - 2;
-    ticket[end..].copy_from_slice(&u16::try_from(number).unwrap().to_be_bytes());
+    let end = ticket.len() - 4;
+    ticket[end..].copy_from_slice(&u32::try_from(number).unwrap().to_be_bytes());
     Credentials {
         client: tgt.client.clone(),
         server: Principal::parse(&name, Some("TRIHOUND.TEST")).unwrap(),
@@ -145,6 +148,99 @@ fn open(path: &Path) -> Box<dyn Cache> {
     ccache::open(&CacheName::File(path.to_owned()), &Config::default()).unwrap()
 }
 
+/// The tickets of one server that a cache has: one, if nothing is lost and nothing is left over.
+fn is_held_once(cache: &CredentialCache, wanted: &Credentials) -> bool {
+    let mut held = cache
+        .credentials
+        .iter()
+        .filter(|held| held.server == wanted.server);
+    held.next().is_some_and(|held| held.ticket == wanted.ticket) && held.next().is_none()
+}
+
+/// The file whose coming ends the writers of a cache.
+fn end_mark(path: &Path) -> PathBuf {
+    path.with_extension("end")
+}
+
+/// What writers did and saw.
+#[derive(Default)]
+struct Counts {
+    writes: usize,
+    /// How many of their tickets were in the file afterwards, and no login in between.
+    seen: usize,
+    reads: usize,
+    lost: usize,
+    broken: usize,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.writes += other.writes;
+        self.seen += other.seen;
+        self.reads += other.reads;
+        self.lost += other.lost;
+        self.broken += other.broken;
+    }
+}
+
+/// One that writes tickets and looks for all that it has written since the last login.
+struct Writer {
+    cache: Box<dyn Cache>,
+    id: usize,
+    /// The ticket that tells one login from the next.
+    login: Vec<u8>,
+    /// The number of the last ticket for each name.
+    kept: BTreeMap<usize, usize>,
+    counts: Counts,
+}
+
+impl Writer {
+    /// The first ticket of the file, if all is as it should be; `None` between the two steps of a
+    /// login of MIT's: there is no cache then, or one without its first ticket.
+    fn look(&mut self) -> Option<Arc<Credentials>> {
+        self.counts.reads += 1;
+        let cache = match self.cache.read() {
+            Ok(cache) => cache?,
+            Err(error) => {
+                eprintln!("the file is broken: {error}");
+                self.counts.broken += 1;
+                return None;
+            }
+        };
+        let tgt = granting(&cache)?;
+        if tgt.ticket != self.login {
+            self.login.clone_from(&tgt.ticket);
+            self.kept.clear();
+        }
+        for number in self.kept.values() {
+            let wanted = made(&tgt, self.id, *number);
+            if !is_held_once(&cache, &wanted) {
+                eprintln!("{}, number {number}, is lost", wanted.server);
+                self.counts.lost += 1;
+            }
+        }
+        Some(tgt)
+    }
+
+    fn write(&mut self, number: usize) {
+        let Some(tgt) = self.look() else { return };
+        match self.cache.store(&Arc::new(made(&tgt, self.id, number))) {
+            Ok(()) => {}
+            Err(StoreError::NoCache { .. }) => return,
+            Err(error) => {
+                eprintln!("nothing can be written: {error}");
+                self.counts.broken += 1;
+                return;
+            }
+        }
+        self.counts.writes += 1;
+        // If somebody has logged in meanwhile, the next look forgets it.
+        self.kept.insert(number % NAMES, number);
+        self.look();
+        self.counts.seen += usize::from(self.kept.get(&(number % NAMES)) == Some(&number));
+    }
+}
+
 /// Not a test: a process of ours that the tests start, to write into a cache beside others.
 #[test]
 #[ignore = "the tests start it by itself"]
@@ -153,52 +249,45 @@ fn a_writer_of_ours() {
         return;
     };
     let mut order = order.splitn(3, ' ');
-    let writer: usize = order.next().unwrap().parse().unwrap();
+    let id = order.next().unwrap().parse().unwrap();
     let pause = Duration::from_micros(order.next().unwrap().parse().unwrap());
-    let cache = open(Path::new(order.next().unwrap()));
+    let path = Path::new(order.next().unwrap());
+    let mut writer = Writer {
+        cache: open(path),
+        id,
+        login: Vec::new(),
+        kept: BTreeMap::new(),
+        counts: Counts::default(),
+    };
     println!("\nbegun");
-    let (mut seen, mut next) = (0, Instant::now());
-    for number in 0..WRITES {
-        seen += usize::from(write_one(cache.as_ref(), writer, number));
-        next += pause;
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    // Whoever started this may have been killed, and nobody ends it then.
+    let latest = Instant::now() + duration() * 2 + Duration::from_secs(60);
+    let end = end_mark(path);
+    let mut number = 0;
+    while !end.exists() && Instant::now() < latest {
+        writer.write(number);
+        number += 1;
+        std::thread::sleep(pause);
     }
-    println!("\nseen {seen}");
-}
-
-/// Writes a ticket and sees that it is there; `false` if somebody has logged in meanwhile.
-fn write_one(cache: &dyn Cache, writer: usize, number: usize) -> bool {
-    // Between the two steps of a login of MIT's there is no cache, or one without its first ticket.
-    let Some(tgt) = cache.read().unwrap().as_ref().and_then(granting) else {
-        return false;
-    };
-    let ticket = Arc::new(made(&tgt, writer, number));
-    match cache.store(&ticket) {
-        Ok(()) => {}
-        Err(StoreError::NoCache { .. }) => return false,
-        Err(error) => panic!("{error}"),
-    }
-    let Some(now) = cache.read().unwrap() else {
-        return false;
-    };
-    let same_login = granting(&now).is_some_and(|now| now.ticket == tgt.ticket);
-    let mut tickets = now.credentials.iter();
-    assert!(
-        !same_login || tickets.any(|held| held.ticket == ticket.ticket),
-        "{} is lost",
-        ticket.server
+    let counts = &writer.counts;
+    print!(
+        "\nended {} {} {} {} {}",
+        counts.writes, counts.seen, counts.reads, counts.lost, counts.broken
     );
-    same_login
+    for number in writer.kept.values() {
+        print!(" {number}");
+    }
+    println!();
 }
 
-fn start_writer(writer: usize, pause: Duration, path: &Path) -> Background {
+fn start_writer(id: usize, pause: Duration, path: &Path) -> Background {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["caches::a_writer_of_ours", "--exact", "--ignored"])
         .arg("--nocapture")
         .env(
             WRITER,
-            format!("{writer} {} {}", pause.as_micros(), path.display()),
+            format!("{id} {} {}", pause.as_micros(), path.display()),
         );
     let mut process = Background::start(command).unwrap();
     process.wait_for_line("begun").unwrap();
@@ -206,116 +295,253 @@ fn start_writer(writer: usize, pause: Duration, path: &Path) -> Background {
 }
 
 fn writers(path: &Path) -> Vec<Background> {
-    let pause = duration() / u32::try_from(WRITES).unwrap();
     (0..WRITERS)
-        .map(|writer| start_writer(writer, pause, path))
+        .map(|id| start_writer(id, PAUSE, path))
         .collect()
 }
 
-/// How many of each writer's tickets it has seen in the file, the fewest of them.
-fn ended(writers: Vec<Background>) -> usize {
-    let seen = writers.into_iter().map(|mut writer| {
-        let seen = writer.wait_for_line("seen ").unwrap().parse().unwrap();
-        succeeded(&writer.finish().unwrap());
-        seen
-    });
-    seen.min().unwrap()
+/// Ends the writers of a cache: what they counted, and which tickets each of them left in the file.
+fn ended(path: &Path, writers: Vec<Background>) -> (Counts, Vec<Vec<usize>>) {
+    std::fs::write(end_mark(path), "").unwrap();
+    let mut sum = Counts::default();
+    let mut kept = Vec::new();
+    for mut writer in writers {
+        let line = writer.wait_for_line("ended ").unwrap();
+        let finished = writer.finish().unwrap();
+        succeeded(&finished);
+        // What was lost or broken, if anything was.
+        eprint!("{}", finished.stderr);
+        let numbers = line.split(' ').map(|word| word.parse().unwrap());
+        let numbers: Vec<usize> = numbers.collect();
+        let [writes, seen, reads, lost, broken, left @ ..] = &numbers[..] else {
+            panic!("{line}");
+        };
+        sum += Counts {
+            writes: *writes,
+            seen: *seen,
+            reads: *reads,
+            lost: *lost,
+            broken: *broken,
+        };
+        kept.push(left.to_vec());
+    }
+    (sum, kept)
 }
 
-/// Four processes of ours replace tickets in one file while the tools of both makes get some, drop
-/// some and list them all.
+/// Tells the threads of a test to end, also when it fails: they are waited for.
+struct Stop(AtomicBool);
+
+impl Stop {
+    fn is_due(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Stopping<'a>(&'a Stop);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The logins of a test, and whether there was one while something else was done.
+#[derive(Default)]
+struct Logins {
+    begun: AtomicUsize,
+    over: AtomicUsize,
+}
+
+impl Logins {
+    fn log_in(&self, world: &World, make: Make) {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        world.logged_in(make, "cc", &["alice"]);
+        self.over.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many are over.
+    fn count(&self) -> usize {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    /// Whether none was under way since `count` were over.
+    fn none_since(&self, count: usize) -> bool {
+        self.begun.load(Ordering::SeqCst) == count
+    }
+}
+
+/// Four processes of ours replace tickets in one file, each looking for all of its own at every
+/// step, while MIT's kinit, kvno and klist and ours get some, drop some, list them all, and begin the
+/// file anew now and then.
 #[test]
 fn row_116_processes_of_both_makes_lose_no_ticket_of_one_file() {
     let Some(world) = World::new() else { return };
     world.logged_in(Make::Mit, "cc", &["alice"]);
     let path = world.scratch.join("cc");
-    let tgt = granting(&open(&path).read().unwrap().unwrap()).unwrap();
+    let stop = Stop(AtomicBool::new(false));
+    let (rounds, logins) = (AtomicUsize::new(0), Logins::default());
+    let begun = Instant::now();
     let processes = writers(&path);
-    let (stop, rounds) = (AtomicBool::new(false), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
+    let (counts, kept) = std::thread::scope(|scope| {
+        let stopping = Stopping(&stop);
         for (make, service) in [
             (Make::Mit, "HTTP/localhost"),
             (Make::Mit, "host/localhost"),
             (Make::Ours, "host/rolled.localhost"),
         ] {
-            let (world, stop, rounds, path) = (&world, &stop, &rounds, &path);
+            let (world, stop, rounds, logins, path) = (&world, &stop, &rounds, &logins, &path);
             scope.spawn(move || {
                 let cache = open(path);
-                while !stop.load(Ordering::Relaxed) {
-                    get_list_and_drop(world, cache.as_ref(), make, service);
-                    rounds.fetch_add(1, Ordering::Relaxed);
+                while !stop.is_due() {
+                    let whole = get_list_and_drop(world, cache.as_ref(), make, service, logins);
+                    rounds.fetch_add(usize::from(whole), Ordering::Relaxed);
                 }
             });
         }
-        assert_eq!(ended(processes), WRITES);
-        stop.store(true, Ordering::Relaxed);
-    });
-    assert!(rounds.load(Ordering::Relaxed) >= 6, "the tools took part");
-    let left = open(&path).read().unwrap().unwrap();
-    for writer in 0..WRITERS {
-        for number in WRITES - NAMES..WRITES {
-            let wanted = made(&tgt, writer, number);
-            let held: Vec<_> = left
-                .credentials
-                .iter()
-                .filter(|held| held.server == wanted.server)
-                .collect();
-            assert_eq!(held.len(), 1, "{}", wanted.server);
-            assert_eq!(held[0].ticket, wanted.ticket);
+        while begun.elapsed() + BETWEEN_LOGINS < duration() {
+            std::thread::sleep(BETWEEN_LOGINS);
+            logins.log_in(&world, Make::Mit);
         }
-    }
-    let mit = world.run::<&str>(Make::Mit, "cc", "klist", &[]);
-    succeeded(&mit);
-    assert_eq!(mit.stdout.matches("host/w").count(), WRITERS * NAMES);
+        // Some time is left for the tickets that are looked for at the end.
+        std::thread::sleep(BETWEEN_LOGINS);
+        let ended = ended(&path, processes);
+        drop(stopping);
+        ended
+    });
+    let rounds = rounds.into_inner();
+    report(&[format!(
+        "one FILE cache, {:.0} s: {} tickets written and {} reads by {WRITERS} processes, {rounds} rounds of \
+         kvno and klist of both makes, {} logins of MIT's kinit; lost {}, broken {}",
+        begun.elapsed().as_secs_f64(),
+        counts.writes,
+        counts.reads,
+        logins.count(),
+        counts.lost,
+        counts.broken
+    )]);
+    assert_eq!((counts.lost, counts.broken), (0, 0));
+    assert!(counts.seen * 2 > counts.writes, "few were looked for");
+    assert!(rounds >= 6, "the tools took part: {rounds}");
+    what_is_left(&world, &path, &kept);
 }
 
-/// A tool gets a ticket, which is there then, and stays until this very test drops it.
-fn get_list_and_drop(world: &World, cache: &dyn Cache, make: Make, service: &str) {
+/// Each of the tickets that the writers left is there, once, for both makes.
+fn what_is_left(world: &World, path: &Path, kept: &[Vec<usize>]) {
+    let left = open(path).read().unwrap().unwrap();
+    let tgt = granting(&left).unwrap();
+    let mit = world.run::<&str>(Make::Mit, "cc", "klist", &[]);
+    succeeded(&mit);
+    for (id, kept) in kept.iter().enumerate() {
+        assert!(!kept.is_empty(), "writer {id} has written at the end");
+        for number in kept {
+            let wanted = made(&tgt, id, *number);
+            assert!(is_held_once(&left, &wanted), "{}", wanted.server);
+            let shown = format!("host/w{id}-{}@", number % NAMES);
+            assert_eq!(mit.stdout.matches(&shown).count(), 1, "{shown}: {mit}");
+        }
+    }
+}
+
+/// A tool gets a ticket, which is there then, and stays until this very test drops it. `false` if
+/// there was a login meanwhile, which begins the file anew.
+fn get_list_and_drop(
+    world: &World,
+    cache: &dyn Cache,
+    make: Make,
+    service: &str,
+    logins: &Logins,
+) -> bool {
     let server = Principal::parse(service, Some("TRIHOUND.TEST")).unwrap();
-    succeeded(&world.run(make, "cc", "kvno", &["-q", service]));
+    let before = logins.count();
+    let got = world.run(make, "cc", "kvno", &["-q", service]);
+    if !logins.none_since(before) {
+        assert!(got.success() || is_between_logins(&got), "{got}");
+        return false;
+    }
+    succeeded(&got);
     for reader in BOTH {
         let listed = world.run::<&str>(reader, "cc", "klist", &[]);
+        if !logins.none_since(before) {
+            assert!(listed.success() || is_between_logins(&listed), "{listed}");
+            return false;
+        }
         succeeded(&listed);
         assert!(listed.stdout.contains(service), "{listed}");
     }
-    let content = cache.read().unwrap().unwrap();
-    assert!(cache.remove(&content.principal, &server).unwrap() > 0);
-    let content = cache.read().unwrap().unwrap();
+    let client = Principal::parse("alice", Some("TRIHOUND.TEST")).unwrap();
+    let removed = cache.remove(&client, &server);
+    let content = cache.read().unwrap();
+    if !logins.none_since(before) {
+        return false;
+    }
+    assert!(removed.unwrap() > 0);
+    let content = content.unwrap();
     let mut tickets = content.credentials.iter();
     assert!(!tickets.any(|held| held.server == server));
+    true
 }
 
-/// The same with logins of both makes in between, each of which begins the file anew: it is whole at
-/// any time, and nothing is lost but what was there before a login.
+/// MIT's own kinit removes the file before it makes another, which has no ticket yet.
+fn is_between_logins(finished: &Finished) -> bool {
+    ["No credentials cache", "Matching credential not found"]
+        .iter()
+        .any(|text| finished.stderr.contains(text))
+}
+
+/// The same with logins of both makes all the time: the file is whole at any time, and nothing is lost
+/// but what was there before a login.
 #[test]
 fn row_116_a_file_is_whole_while_both_makes_log_in() {
     let Some(world) = World::new() else { return };
     world.logged_in(Make::Mit, "cc", &["alice"]);
     let path = world.scratch.join("cc");
+    let stop = Stop(AtomicBool::new(false));
+    let (lists, logins) = (AtomicUsize::new(0), Logins::default());
+    let begun = Instant::now();
     let processes = writers(&path);
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let (counts, _) = std::thread::scope(|scope| {
+        let stopping = Stopping(&stop);
         for make in BOTH {
-            let (world, stop) = (&world, &stop);
+            let (world, stop, logins) = (&world, &stop, &logins);
             scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    world.logged_in(make, "cc", &["alice"]);
+                while !stop.is_due() {
+                    logins.log_in(world, make);
                 }
             });
         }
-        let (world, stop) = (&world, &stop);
+        let (world, stop, lists) = (&world, &stop, &lists);
         scope.spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
+            while !stop.is_due() {
                 let listed = world.run::<&str>(Make::Mit, "cc", "klist", &[]);
                 // MIT's own kinit removes the file before it makes another.
                 let between = listed.stderr.contains("No credentials cache found");
                 assert!(listed.success() || between, "{listed}");
+                lists.fetch_add(1, Ordering::Relaxed);
             }
         });
-        let seen = ended(processes);
-        assert!(seen > WRITES / 10, "{seen} tickets were between two logins");
-        stop.store(true, Ordering::Relaxed);
+        std::thread::sleep(duration());
+        let ended = ended(&path, processes);
+        drop(stopping);
+        ended
     });
+    report(&[format!(
+        "one FILE cache, {:.0} s: {} tickets written and {} reads by {WRITERS} processes, {} times MIT's klist, \
+         {} logins of both makes; lost {}, broken {}",
+        begun.elapsed().as_secs_f64(),
+        counts.writes,
+        counts.reads,
+        lists.into_inner(),
+        logins.count(),
+        counts.lost,
+        counts.broken
+    )]);
+    assert_eq!((counts.lost, counts.broken), (0, 0));
+    assert!(
+        counts.seen > counts.writes / 10,
+        "{} of {} tickets were between two logins",
+        counts.seen,
+        counts.writes
+    );
     let mit = world.run::<&str>(Make::Mit, "cc", "klist", &[]);
     succeeded(&mit);
     assert!(mit.stdout.contains("krbtgt/"), "{mit}");

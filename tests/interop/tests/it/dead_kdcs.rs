@@ -1,6 +1,5 @@
 //! Realms some of whose KDCs are dead or behind, and what a login costs there.
 
-use std::fmt::Write;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use trihound::sansio::{SystemClock, drive};
 use trihound::{KdcTransport, OsRandom};
 use trihound_interop::{Finished, Realm, run_to_end};
 
-use crate::world::{Make, World, finished, refused, succeeded};
+use crate::world::{Make, World, finished, refused, report, succeeded};
 
 /// What a first login may cost with two of three KDCs dead, and one that knows of it.
 const FIRST: Duration = Duration::from_millis(3500);
@@ -118,12 +117,12 @@ fn a_dead_kdc_costs_a_second_once() {
             .map(|(name, limit)| scope.spawn(move || login_times(world, name, limit)));
         courses.map(|course| course.join().unwrap())
     });
-    println!("two of three KDCs dead             first login  second login");
-    println!("{}{}", lines[0], lines[1]);
+    let head = "two of three KDCs dead            first login  second login".to_owned();
+    report(&[vec![head], lines.concat()].concat());
 }
 
 /// Measures what a login costs, asserts it and tells it.
-fn login_times(world: &World, name: &str, udp_preference_limit: usize) -> String {
+fn login_times(world: &World, name: &str, udp_preference_limit: usize) -> Vec<String> {
     let dead = Dead::new();
     let kdcs = dead.addresses().map(|address| format!("kdc = {address}"));
     let limit = [format!("udp_preference_limit = {udp_preference_limit}")];
@@ -139,16 +138,17 @@ fn login_times(world: &World, name: &str, udp_preference_limit: usize) -> String
     assert!(process[1] < SECOND, "{name}: {process:?}");
     // A program that starts anew knows nothing of what the last one met.
     assert!(ours.iter().all(|time| *time < FIRST), "{name}: {ours:?}");
-    let mut lines = String::new();
-    for (what, [first, second]) in [
+    let courses = [
         ("one process of ours", process),
         ("our kinit, two runs", ours),
         ("MIT's kinit, two runs", mit),
-    ] {
-        let (first, second) = (first.as_secs_f64(), second.as_secs_f64());
-        writeln!(lines, "{name}, {what:<22} {first:>9.3} s   {second:>9.3} s").unwrap();
-    }
-    lines
+    ];
+    courses
+        .map(|(what, [first, second])| {
+            let (first, second) = (first.as_secs_f64(), second.as_secs_f64());
+            format!("{name}, {what:<22} {first:>9.3} s   {second:>9.3} s")
+        })
+        .to_vec()
 }
 
 /// Where nobody lives, the whole is bounded and every KDC is told of.

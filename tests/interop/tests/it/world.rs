@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
@@ -139,6 +141,24 @@ pub(crate) fn refused(finished: &Finished, texts: &[&str]) {
         texts.iter().any(|text| finished.stderr.contains(text)),
         "{finished}"
     );
+}
+
+/// The file that figures are added to, for whoever runs the tests and wants to see them.
+const FIGURES: &str = "TRIHOUND_FIGURES";
+
+/// Tells what was measured: on standard output, and in the file that `TRIHOUND_FIGURES` names.
+pub(crate) fn report(lines: &[String]) {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    print!("{text}");
+    if let Some(path) = std::env::var_os(FIGURES).filter(|path| !path.is_empty()) {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .unwrap();
+        // In one piece: others add theirs meanwhile.
+        file.write_all(text.as_bytes()).unwrap();
+    }
 }
 
 /// The lines that say something, as a set. Blanks, rules and the year's century are left out: MIT's
