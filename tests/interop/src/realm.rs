@@ -69,7 +69,7 @@ pub struct Realm {
     /// What its `env.sh` exports.
     variables: BTreeMap<String, String>,
     scratch: Scratch,
-    _served: Served,
+    served: Served,
 }
 
 /// Two MIT realms that trust each other.
@@ -96,25 +96,25 @@ impl Served {
             directory: scratch.join("kdc"),
             _scratch: scratch,
         };
-        let mut command = clean_command("bash");
-        command.arg(&served.script).arg(how).arg(&served.directory);
+        let mut command = served.script(how);
         if let Some(address) = address {
             command.env("KDC_ADDRESS", address);
         }
-        let started = run_to_end(command, "")?;
-        if !started.success() {
-            return Err(Failure::new(format!("no MIT realm: {started}")));
-        }
+        done(command)?;
         Ok(served)
+    }
+
+    fn script(&self, how: &str) -> Command {
+        let mut command = clean_command("bash");
+        command.arg(&self.script).arg(how).arg(&self.directory);
+        command
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let mut command = clean_command("bash");
-        command.arg(&self.script).arg("stop").arg(&self.directory);
         // Nobody is left to tell, and the script has said why.
-        let _ = run_to_end(command, "");
+        let _ = run_to_end(self.script("stop"), "");
     }
 }
 
@@ -143,8 +143,30 @@ impl Realm {
         Ok(Self {
             variables: exports(&served.directory.join("env.sh"))?,
             scratch: Scratch::new()?,
-            _served: served,
+            served,
         })
+    }
+
+    /// Ends the KDC; keys, files and address stay for [`Self::resume`].
+    ///
+    /// # Errors
+    ///
+    /// What the realm's script says.
+    pub fn pause(&self) -> Result<(), Failure> {
+        done(self.served.script("stop"))
+    }
+
+    /// Starts the KDC again, at its old address and port and with its old keys.
+    ///
+    /// # Errors
+    ///
+    /// What the realm's script says; somebody else may have taken the port.
+    pub fn resume(&self) -> Result<(), Failure> {
+        let mut command = self.served.script("start");
+        command
+            .args(["--port", self.variable("KDC_PORT")])
+            .env("KDC_ADDRESS", self.variable("KDC_ADDRESS"));
+        done(command)
     }
 
     /// A variable of `env.sh`, such as KDC_REALM; empty if it has none of that name.
@@ -233,6 +255,15 @@ impl Pair {
     fn home_directory(&self) -> &Path {
         Path::new(self.home.get("KDC_DIR").map_or("", String::as_str))
     }
+}
+
+/// Runs the realm's script.
+fn done(command: Command) -> Result<(), Failure> {
+    let ended = run_to_end(command, "")?;
+    if !ended.success() {
+        return Err(Failure::new(format!("no MIT realm: {ended}")));
+    }
+    Ok(())
 }
 
 /// A command that sees nothing of the caller's Kerberos.

@@ -13,8 +13,9 @@ use trihound::environment::{CacheName, UserStore, load_config_from};
 use trihound::krb5::Config;
 use trihound::sansio::{ExchangeRequest, Transport, TransportFailure};
 use trihound::{Client, KdcTransport, SecureStream, Server};
+use trihound_interop::Realm;
 
-use crate::world::{Make, World, finished, lines, succeeded};
+use crate::world::{Make, World, finished, lines, peers, report, succeeded};
 
 /// The way to the realm's KDC, counting.
 #[derive(Clone)]
@@ -156,6 +157,85 @@ fn a_cache_of_mits_is_kept_alive_by_renewal() {
         shown.iter().any(|line| line.contains("host/localhost")),
         "{listed}"
     );
+}
+
+/// The KDC of a service that runs for long is stopped and comes back: what is valid serves meanwhile,
+/// what is wanted anew is an error that says where it was tried, and the first attempt after the rest
+/// heals it.
+#[test]
+fn a_credential_heals_itself_when_the_kdc_is_back() {
+    const LIFE: Duration = Duration::from_secs(8);
+    let Some(peers) = peers() else { return };
+    let realm = Realm::start(peers).unwrap();
+    let life = [format!("ticket_lifetime = {}s", LIFE.as_secs())];
+    let profile = realm.profile("short", &life).unwrap();
+    let config = Arc::new(load_config_from(&profile).unwrap());
+    let kdc = Counted::new(&config);
+    let client = Client::builder()
+        .config(Arc::clone(&config))
+        .keytab("alice", realm.directory().join("client.keytab"))
+        .transport(kdc.clone())
+        .build()
+        .unwrap();
+    let server = Server::builder()
+        .config(config)
+        .keytab(realm.directory().join("service.keytab"))
+        .build()
+        .unwrap();
+    let address = format!(
+        "{}:{}",
+        realm.variable("KDC_ADDRESS"),
+        realm.variable("KDC_PORT")
+    );
+    let asked = Instant::now();
+    client.get_ticket("HTTP/localhost").unwrap();
+    let got = Instant::now();
+    let before = kdc.counts();
+
+    realm.pause().unwrap();
+    drop(pair(&client, "HTTP/localhost", &server));
+    assert_eq!(kdc.counts(), before, "a young ticket needs no KDC");
+    let error = client.get_ticket("host/localhost").unwrap_err().to_string();
+    assert!(error.contains(&address), "{error}");
+    assert_eq!(kdc.counts(), (before.0, before.1 + 1));
+    // Past half of its life a better one is tried for, once; the old one serves.
+    thread::sleep((asked + LIFE * 5 / 8).saturating_duration_since(Instant::now()));
+    drop(pair(&client, "HTTP/localhost", &server));
+    drop(pair(&client, "HTTP/localhost", &server));
+    assert_eq!(kdc.counts(), (before.0 + 1, before.1 + 1));
+    // Past its end there is nothing left.
+    thread::sleep((got + LIFE + Duration::from_secs(1)).saturating_duration_since(Instant::now()));
+    let error = client.get_ticket("HTTP/localhost").unwrap_err().to_string();
+    assert!(error.contains(&address), "{error}");
+    let failed = Instant::now();
+    let resting = client.get_ticket("HTTP/localhost").unwrap_err().to_string();
+    assert!(resting.contains("the next one may be in"), "{resting}");
+    let during = kdc.counts();
+    assert_eq!(during, (before.0 + 2, before.1 + 1));
+
+    realm.resume().unwrap();
+    let back = Instant::now();
+    let healed = loop {
+        match client.get_ticket("HTTP/localhost") {
+            Ok(()) => break Instant::now(),
+            Err(error) => assert!(back.elapsed() < Duration::from_secs(5), "{error}"),
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    // Two failures in a row: a rest of two seconds, and nobody asked before it was over.
+    assert!(healed - failed >= Duration::from_millis(1900));
+    // MIT's KDC asks for pre-authentication first, or that is remembered.
+    let after = kdc.counts();
+    assert!((1..=2).contains(&(after.0 - during.0)), "{after:?}");
+    assert_eq!(after.1, during.1 + 1);
+    for target in ["HTTP/localhost", "host/localhost"] {
+        drop(pair(&client, target, &server));
+    }
+    report(&[format!(
+        "a KDC that was away: healed {:.1} s after it was back, {:.1} s after the last failure",
+        (healed - back).as_secs_f64(),
+        (healed - failed).as_secs_f64()
+    )]);
 }
 
 /// `kadmin.local` changes a service's key and adds it to the keytab: who has an old ticket and who
