@@ -8,6 +8,7 @@ mod examples;
 mod handshake;
 mod keytab;
 mod programs;
+mod refused;
 mod services;
 mod store;
 mod stream_faults;
