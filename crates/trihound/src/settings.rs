@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use trihound_krb5::{Config, CredentialStore, Keytab, MemoryStore, ReplacedKeys};
+use trihound_krb5::{Config, CredentialStore, Environment, Keytab, MemoryStore, ReplacedKeys};
 use trihound_sansio::{Clock, RandomSource, SystemClock};
 use trihound_sspi::{Error, RegisteredPackage};
 
-use crate::environment::{UserStore, keytab_path};
+use crate::environment::{KeytabName, UserStore};
 use crate::frame::MAX_MESSAGE;
-use crate::{Kerberos, OsRandom, cannot_install};
+use crate::{Kerberos, KerberosConfig, OsRandom, cannot_install};
 
 /// Where a builder's keys are.
 ///
-/// It is made of a name (`/etc/krb5.keytab`, `FILE:/etc/krb5.keytab`), a path, or a keytab in memory. A
+/// It is made of a name (`/etc/krb5.keytab`, `FILE:/etc/krb5.keytab`, `MEMORY:name`), a path, or a keytab in memory. A
 /// file is read again whenever it has changed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -123,7 +123,13 @@ impl Settings {
             None => Arc::new(MemoryStore::new()),
         };
         let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
-        Ok(crate::kerberos(config, store, clock, random))
+        let mut environment = Environment::new(clock, random, config);
+        if !environment.config.noaddresses {
+            let addresses = crate::environment::local_addresses().map_err(cannot_install)?;
+            environment.addresses = addresses.into();
+        }
+        let package = Kerberos::new(KerberosConfig::new(environment, store));
+        Ok(RegisteredPackage::new(package))
     }
 }
 
@@ -133,11 +139,11 @@ pub(crate) fn store_over(
     source: KeytabSource,
     replaced_keys: Duration,
 ) -> Result<Arc<dyn CredentialStore>, Error> {
-    let path = match source {
+    let name = match source {
         KeytabSource::Keys(keytab) => return Ok(Arc::new(MemoryStore::with_keytab(keytab))),
-        KeytabSource::Path(path) => path,
-        KeytabSource::Name(name) => keytab_path(&name).map_err(cannot_install)?,
+        KeytabSource::Path(path) => KeytabName::File(path),
+        KeytabSource::Name(name) => KeytabName::parse(&name).map_err(cannot_install)?,
     };
-    let store = UserStore::without_cache(path.clone(), path);
+    let store = UserStore::without_cache(name.clone(), name);
     Ok(Arc::new(store.serving_replaced_keys_for(replaced_keys)))
 }

@@ -564,3 +564,26 @@ fn long_options_are_taken_alike() {
         ));
     }
 }
+
+/// A TMPDIR of the session's own parts nobody from the tickets that are there.
+#[test]
+fn the_default_cache_is_the_same_whatever_the_temporary_directory() {
+    let Some(world) = World::new() else { return };
+    let conf = std::fs::read_to_string(world.realm.variable("KRB5_CONFIG")).unwrap();
+    let path = world.scratch.join("no-default-cache.conf");
+    std::fs::write(&path, conf.replace("default_ccache_name", "#")).unwrap();
+    let [ours, mit] = BOTH.map(|make| {
+        let mut command = world.tool(make, "cc", "klist", &[] as &[&str]);
+        command
+            .env_remove("KRB5CCNAME")
+            .env("KRB5_CONFIG", &path)
+            .env("TMPDIR", world.scratch.path());
+        let done = finished(command, "");
+        let text = format!("{} {}", done.stdout, done.stderr);
+        let (_, name) = text.split_once("FILE:").unwrap_or_default();
+        let is_end = |c: char| c.is_whitespace() || ")':".contains(c);
+        name.split(is_end).next().unwrap_or_default().to_owned()
+    });
+    assert!(ours.starts_with("/tmp/krb5cc_"), "{ours}");
+    assert_eq!(ours, mit);
+}
