@@ -238,7 +238,7 @@ fn krb5_trace_tells_the_login_of_a_client_and_none_of_its_secrets() {
     assert_eq!(tickets.len(), 2);
     let keytab = |file: &str| read_keytab(&machine.path(file)).unwrap();
     let keytabs = [keytab("keytab"), keytab("client.keytab")];
-    let keys = keytabs.iter().flat_map(|keytab| keytab.entries());
+    let keys = keytabs.iter().flat_map(trihound::krb5::Keytab::entries);
     let secrets = tickets
         .iter()
         .flat_map(|ticket| [ticket.session_key.expose().to_vec(), ticket.ticket.clone()])
