@@ -95,13 +95,23 @@ pub(super) fn parse(bytes: &[u8], cut_record: CutRecord) -> Result<Content, Cach
                 Order::Little => Order::Big,
             };
             let parse = |order, cut_record| parse_body(body, *version, order, cut_record);
+            // The wrong order makes a small count a large one, which is not what is wrong with the file.
+            let told = |native, foreign| match native {
+                CacheError::TooMany { .. } => foreign,
+                _ => native,
+            };
             // An order in which the whole file makes sense is the right one; only where neither
             // does may a record be cut short.
-            parse(Order::NATIVE, CutRecord::Refuse).or_else(|error| {
-                parse(other, CutRecord::Refuse)
-                    .or_else(|_| parse(Order::NATIVE, cut_record))
-                    .or_else(|_| parse(other, cut_record))
-                    .map_err(|_| error)
+            parse(Order::NATIVE, CutRecord::Refuse).or_else(|native| {
+                let foreign = match parse(other, CutRecord::Refuse) {
+                    Err(_) if cut_record == CutRecord::Leave => {
+                        return parse(Order::NATIVE, cut_record).or_else(|native| {
+                            parse(other, cut_record).map_err(|foreign| told(native, foreign))
+                        });
+                    }
+                    result => result,
+                };
+                foreign.map_err(|foreign| told(native, foreign))
             })
         }
         [FORMAT, version @ (VERSION_3 | VERSION_4), body @ ..] => {
@@ -184,15 +194,17 @@ fn is_record(bytes: &[u8], encoding: Encoding) -> bool {
     let named = |principal: &Principal| {
         !principal.realm.is_empty() && principal.components().any(|part| !part.is_empty())
     };
-    let mut client = Parser::new(bytes, encoding, 0);
-    if !client.principal("").is_ok_and(|client| named(&client)) {
+    let mut parser = Parser::new(bytes, encoding, 0);
+    if !parser.principal("").is_ok_and(|client| named(&client)) {
         return false;
     }
-    match Parser::new(bytes, encoding, 0).record() {
-        Ok((Entry::Ticket(ticket), _)) => named(&ticket.server),
-        Ok((Entry::Config(_) | Entry::Removed, _)) => true,
-        Err(_) => false,
-    }
+    let (Ok(server), Ok(key)) = (parser.principal(""), parser.key()) else {
+        return false;
+    };
+    let is_setting = is_config_realm(&server.realm) || is_removed_config_realm(&server.realm);
+    // Of these two a setting has no key, and a ticket has one.
+    let makes_sense = named(&server) && (is_setting || !key.expose().is_empty());
+    makes_sense && Parser::new(bytes, encoding, 0).record().is_ok()
 }
 
 /// Reads one thing that stands alone, in a keyring or a message.

@@ -322,9 +322,9 @@ fn a_count_past_the_end_is_refused_without_making_room_for_it() {
     builder.u32(1).u32(u32::MAX).data(b"R");
     assert!(matches!(
         CredentialCache::parse(&builder.out),
-        Err(CacheError::Truncated {
-            what: "the default principal",
-            needed: 4,
+        Err(CacheError::TooMany {
+            what: "the components of a name",
+            count: u32::MAX,
             ..
         })
     ));

@@ -372,8 +372,8 @@ fn names_and_lists_are_bounded_when_read_and_when_written() {
     ));
     let mut lying = whole.expose().to_vec();
     let at = lying
-        .windows(4)
-        .position(|bytes| bytes == 256_u32.to_be_bytes())
+        .windows(11)
+        .position(|bytes| bytes == [0, 0, 1, 0, 0, 2, 0, 0, 0, 4, 10])
         .unwrap();
     lying[at..at + 4].copy_from_slice(&257_u32.to_be_bytes());
     assert!(matches!(
