@@ -267,6 +267,29 @@ fn a_version_1_name_without_its_realm_is_refused() {
 
 /// The file has no count: one that ends right behind an entry is a shorter file, and so is one that
 /// ends within the zeros which a size begins with. Anywhere else the end is an error.
+/// Two bytes of a file must not take sixteen times as many of memory.
+#[test]
+fn a_name_of_too_many_components_is_refused() {
+    let record = |count: u16| {
+        let mut record = count.to_be_bytes().to_vec();
+        record.extend([0, 1, b'R']);
+        record.resize(record.len() + 2 * usize::from(count), 0);
+        // Type of the name, time, version, and a key of one byte.
+        record.extend([0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 17, 0, 1, 7]);
+        record
+    };
+    assert!(Keytab::parse(&file(&[record(32)])).is_ok());
+    assert_eq!(
+        Keytab::parse(&file(&[record(33)])).unwrap_err(),
+        KeytabError::TooManyComponents {
+            entry: 0,
+            offset: 6,
+            count: 33,
+            limit: 32
+        }
+    );
+}
+
 #[test]
 fn a_file_cut_anywhere_but_behind_an_entry_is_refused() {
     let record = Record::default().version_2();
