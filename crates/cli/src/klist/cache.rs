@@ -42,7 +42,7 @@ fn setting(entry: &ConfigEntry) -> String {
         text.push_str(&format!("({})", String::from_utf8_lossy(principal)));
     }
     // A name comes from the file and goes to a terminal.
-    text.retain(|letter| !letter.is_control());
+    text.retain(|letter| !trihound_asn1::is_treacherous(letter));
     text.push_str(" = ");
     let mut column = text.chars().count();
     for byte in &entry.data {

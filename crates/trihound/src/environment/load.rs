@@ -6,7 +6,7 @@ use thiserror::Error;
 use trihound_krb5::{Config, ConfigError, Profile, ProfileError, ProfileSource};
 
 use super::files::FileProfileSource;
-use super::names::variable;
+use super::values::variable;
 
 /// Why the configuration could not be had.
 #[derive(Debug, Error)]
@@ -101,7 +101,7 @@ fn default_profiles() -> Vec<String> {
     #[cfg(windows)]
     {
         let place = |variable: &str| {
-            let directory = super::names::variable(variable)?;
+            let directory = super::values::variable(variable)?;
             Some(format!("{directory}\\MIT\\Kerberos5\\krb5.ini"))
         };
         [place("APPDATA"), place("ProgramData")]

@@ -13,6 +13,7 @@ mod names;
 mod privilege;
 mod store;
 mod trace;
+mod values;
 
 use std::path::Path;
 
@@ -25,11 +26,12 @@ pub use keytab::NamedKeytab;
 pub use load::{ConfigurationError, load_config, load_config_from, local_addresses};
 pub use names::{
     CacheName, DirName, KeytabName, NameError, default_client_keytab_path, default_keytab_path,
-    keytab_path, user_name,
+    keytab_path,
 };
 pub use privilege::is_privileged;
 pub use store::UserStore;
 pub use trace::{TraceWriter, install_trace};
+pub use values::user_name;
 
 /// Reads a keytab file.
 ///

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use trihound::environment::CacheName;
 use trihound::environment::ccache::{self, Cache};
 use trihound::krb5::{Config, CredentialCache, Credentials, Principal, StoreError};
-use trihound_interop::{Background, Finished, run_to_end};
+use trihound_interop::{Background, Finished};
 
 use crate::desk::{self, Desk};
 use crate::world::{BOTH, Make, World, report, succeeded};
@@ -139,12 +139,12 @@ fn made(tgt: &Credentials, writer: usize, number: usize) -> Credentials {
     }
 }
 
-fn granting(cache: &CredentialCache) -> Option<Arc<Credentials>> {
+pub(crate) fn granting(cache: &CredentialCache) -> Option<Arc<Credentials>> {
     let mut tickets = cache.credentials.iter();
     tickets.find(|ticket| ticket.server.is_krbtgt()).cloned()
 }
 
-fn open(path: &Path) -> Box<dyn Cache> {
+pub(crate) fn open(path: &Path) -> Box<dyn Cache> {
     ccache::open(&CacheName::File(path.to_owned()), &Config::default()).unwrap()
 }
 
@@ -587,29 +587,4 @@ fn half_a_ticket_is_mended_for_both() {
     succeeded(&listed);
     assert!(listed.stdout.contains("host/w0-2"), "{listed}");
     assert!(!listed.stdout.contains("host/w0-1@"), "{listed}");
-}
-
-/// The lock is one that MIT's programs wait for, and the reverse.
-#[test]
-fn a_locked_file_is_waited_for() {
-    let Some(world) = World::new() else { return };
-    world.logged_in(Make::Mit, "cc", &["alice"]);
-    let path = world.scratch.join("cc");
-    // Python's fcntl has the lock of processes, which those of open files respect.
-    let mut command = Command::new("python3");
-    command.arg("-c").arg(format!(
-        "import fcntl,time\nf=open({:?},'r+b')\nfcntl.lockf(f,fcntl.LOCK_EX)\n\
-         print('begun',flush=True)\ntime.sleep(1.5)",
-        path.display().to_string()
-    ));
-    let mut holder = Background::start(command).unwrap();
-    holder.wait_for_line("begun").unwrap();
-    let begun = Instant::now();
-    let content = open(&path).read().unwrap().unwrap();
-    assert!(begun.elapsed() > Duration::from_millis(500), "it waited");
-    assert!(granting(&content).is_some());
-    succeeded(&holder.finish().unwrap());
-    let mut command = Command::new("klist");
-    command.env("KRB5CCNAME", &path);
-    succeeded(&run_to_end(command, "").unwrap());
 }

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod cache_lock;
 mod caches;
 mod conf;
 mod contexts;
