@@ -1,7 +1,9 @@
 //! Whose a cache file is. A directory such as `/tmp` is everybody's, so that what bears a cache's name
 //! may be another user's, who would read the tickets that are written there, or lend his own.
 
-use std::fs::{self, File};
+#[cfg(unix)]
+use std::fs;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
