@@ -229,6 +229,9 @@ pub struct AcquireRequest<'a> {
     pub credential_use: CredentialUse,
     /// `pAuthData`: a name with its secret; `None` asks the credential store.
     pub identity: Option<&'a Identity>,
+    /// `PackageList` of SEC_WINNT_AUTH_IDENTITY_EX: the packages that Negotiate may use, such as
+    /// `Kerberos` or `!NTLM`; `None` leaves the choice to it. Other packages do not look at it.
+    pub package_list: Option<&'a str>,
     /// The thread's access token, when it impersonates.
     pub impersonation: Option<&'a Arc<AccessToken>>,
 }
@@ -241,6 +244,7 @@ impl AcquireRequest<'_> {
             principal: None,
             credential_use,
             identity: None,
+            package_list: None,
             impersonation: None,
         }
     }

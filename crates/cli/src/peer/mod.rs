@@ -129,6 +129,7 @@ impl Side {
                 principal,
                 credential_use,
                 identity: identity.as_ref(),
+                package_list: None,
                 impersonation: None,
             },
         )?;

@@ -489,6 +489,7 @@ fn acquiring_names_what_is_missing() {
     };
     assert_eq!(
         fault(AcquireRequest {
+            package_list: None,
             impersonation: Some(&token),
             ..AcquireRequest::default()
         }),

@@ -1,0 +1,1 @@
+//! The Negotiate security package (RFC 4178, MS-SPNG) over any mechanisms.

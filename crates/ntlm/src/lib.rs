@@ -1,0 +1,1 @@
+//! The NTLM security package (MS-NLMP): NTLMv2, both sides.
