@@ -31,6 +31,25 @@ impl Drop for Service {
     }
 }
 
+/// What a newcomer copies first has been compiled and run.
+#[test]
+fn the_lines_of_the_readme_are_those_of_the_client() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let lines = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| line.trim().to_owned());
+        lines.filter(|line| !line.is_empty()).collect()
+    };
+    let readme = fs::read_to_string(root.join("../../README.md")).unwrap();
+    let (_, block) = readme.split_once("```rust\n").unwrap();
+    let shown = lines(block.split_once("```").unwrap().0);
+    let example = lines(&fs::read_to_string(root.join("examples/client.rs")).unwrap());
+    assert!(shown.len() >= 6, "{shown:?}");
+    assert!(
+        example.windows(shown.len()).any(|part| part == shown),
+        "{shown:#?}"
+    );
+}
+
 impl Machine {
     fn new() -> Self {
         let realm = TestRealm::builder(REALM)
