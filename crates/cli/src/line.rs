@@ -1,4 +1,4 @@
-//! A secret on a line of standard input.
+//! A secret on the first line of standard input or of a file.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -47,7 +47,7 @@ pub(crate) fn first_line(mut input: impl Read) -> io::Result<Option<SecretString
 fn invalid(reason: &str) -> io::Error {
     io::Error::new(
         ErrorKind::InvalidData,
-        format!("the first line of standard input cannot be used: {reason}"),
+        format!("the first line cannot be used: {reason}"),
     )
 }
 

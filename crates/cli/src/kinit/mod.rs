@@ -358,5 +358,6 @@ fn password(prompt: &str) -> Result<SecretString, Failure> {
     let _ = write_out(prompt.as_bytes());
     let read = unbuffered_stdin().and_then(first_line);
     let _ = write_out(b"\n");
-    read?.ok_or_else(|| Failure::new("no password: standard input is at its end"))
+    read.map_err(|error| Failure::from(error).context("standard input"))?
+        .ok_or_else(|| Failure::new("no password: standard input is at its end"))
 }

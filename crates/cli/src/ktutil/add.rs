@@ -1,6 +1,7 @@
 //! Keys that are put into a keytab: of a password, as they are, or random ones.
 
-use std::io::{self, IsTerminal, Read};
+use std::fs::File;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use trihound::environment::NamedKeytab;
@@ -12,11 +13,9 @@ use trihound_sansio::{Clock, SystemClock, drive};
 use trihound_secret::{SecretBytes, SecretString};
 
 use super::{entry_text, has, made, principal, same_version};
+use crate::line::{first_line, unbuffered_stdin};
 use crate::network::kdc_transport;
 use crate::outcome::Failure;
-
-/// The longest file that a password or a key is read from.
-const MAX_SECRET: u64 = 64 * 1024;
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("secret"))]
@@ -107,7 +106,7 @@ impl Arguments {
                     "a key in digits needs its one type: -e ENCTYPE",
                 ));
             };
-            let bytes = from_hex(&first_line(place)?)?;
+            let bytes = from_hex(&secret_line(place)?)?;
             // It must be one that can be used.
             Key::new(enctype, bytes.expose(), policy)?;
             return Ok(vec![KeyMaterial::new(enctype, bytes)]);
@@ -184,31 +183,27 @@ impl Arguments {
 
     fn password(&self, principal: &Principal) -> Result<SecretString, Failure> {
         match &self.password_file {
-            Some(place) => first_line(place),
+            Some(place) => secret_line(place),
             None if io::stdin().is_terminal() => {
                 let prompt = format!("Password for {principal}: ");
                 Ok(rpassword::prompt_password(prompt)?.into())
             }
-            None => first_line("-"),
+            None => secret_line("-"),
         }
     }
 }
 
 /// The first line of a file, or of standard input, without its end.
-fn first_line(place: &str) -> Result<SecretString, Failure> {
-    let mut text = String::with_capacity(1024);
-    let read = match place {
-        "-" => io::stdin().take(MAX_SECRET).read_to_string(&mut text),
-        path => std::fs::File::open(path)
-            .and_then(|file| file.take(MAX_SECRET).read_to_string(&mut text)),
+fn secret_line(place: &str) -> Result<SecretString, Failure> {
+    let input = match place {
+        "-" => unbuffered_stdin(),
+        path => File::open(path),
     };
-    let text = SecretString::from(text);
-    read.map_err(|error| Failure::from(error).context(place))?;
-    let line = text.expose().lines().next().unwrap_or_default();
-    if line.is_empty() {
-        return Err(Failure::new(format!("{place}: the first line is empty")));
-    }
-    Ok(SecretString::from(line.to_owned()))
+    let line = input
+        .and_then(first_line)
+        .map_err(|error| Failure::from(error).context(place))?;
+    line.filter(|line| !line.expose().is_empty())
+        .ok_or_else(|| Failure::new(format!("{place}: the first line is empty")))
 }
 
 fn from_hex(digits: &SecretString) -> Result<SecretBytes, Failure> {

@@ -1,5 +1,7 @@
 //! `ktutil` and keytabs that were named.
 
+use std::fs;
+
 use crate::Scratch;
 
 const ADD: [&str; 7] = ["ktutil", "-k", "kt", "add", "--random", "-e", "aes256-cts"];
@@ -63,4 +65,31 @@ fn a_keytab_that_is_not_there_is_told_by_who_named_it() {
     unnamed.env("KRB5_KTNAME", "no");
     crate::Done::new(unnamed.output().unwrap())
         .refused(1, "set KRB5_KTNAME or default_keytab_name");
+}
+
+#[test]
+fn a_password_line_is_taken_whole_or_not_at_all() {
+    let scratch = Scratch::new();
+    let file = scratch.path().join("password");
+    let add = [
+        "ktutil",
+        "-k",
+        "kt",
+        "add",
+        "-k",
+        "1",
+        "-e",
+        "aes256-cts",
+        "--password-file",
+        "password",
+        "host/a",
+    ];
+    // Cut somewhere it would be another password.
+    fs::write(&file, "x".repeat(70_000)).unwrap();
+    let done = scratch.run(&add);
+    done.refused(1, "password: the first line cannot be used");
+    assert!(!done.stderr.contains("xxx"), "{done:?}");
+    assert!(!scratch.path().join("kt").exists());
+    fs::write(&file, b"one\n\xff\n").unwrap();
+    scratch.run(&add).said();
 }
