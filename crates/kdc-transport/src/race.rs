@@ -26,6 +26,9 @@ use crate::{AttemptError, Limits, Server};
 /// it lives, too short to be felt if it does not.
 const SUSPECT_HEAD_START: Duration = Duration::from_millis(100);
 
+/// How many addresses of one name are asked.
+const MAX_ADDRESSES: usize = 32;
+
 /// What a transport is to do.
 #[derive(Debug)]
 pub(crate) enum Action {
@@ -396,8 +399,9 @@ impl Race {
         self.memory.died(candidate.place(), silent, now);
     }
 
-    fn has_addresses(&mut self, candidate: &Candidate, addresses: Vec<IpAddr>, now: Instant) {
+    fn has_addresses(&mut self, candidate: &Candidate, mut addresses: Vec<IpAddr>, now: Instant) {
         self.next_start = now;
+        addresses.truncate(MAX_ADDRESSES);
         if addresses.is_empty() {
             return self.failed(candidate, AttemptError::NoAddress, now);
         }

@@ -294,4 +294,20 @@ mod tests {
         };
         assert_eq!(awaited, until);
     }
+
+    #[test]
+    fn without_an_interval_a_datagram_is_no_flood() {
+        let limits = Limits {
+            retransmit_after: Duration::ZERO,
+            ..Limits::default()
+        };
+        let since = Instant::now();
+        let until = since + 10 * SECOND;
+        let mut datagrams = Datagrams::new(&limits, Span { since, until });
+        assert!(matches!(datagrams.turn(since), Turn::Send));
+        let Turn::ReceiveUntil(awaited) = datagrams.turn(since) else {
+            panic!("sent twice");
+        };
+        assert!(awaited > since);
+    }
 }

@@ -9,6 +9,7 @@ mod error;
 mod format;
 mod rotation;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -189,16 +190,8 @@ impl Keytab {
         kvno: Option<u32>,
         enctype: Enctype,
     ) -> Result<&Arc<KeytabEntry>, KeyNotFound> {
-        let best = self
-            .matching(principal, kvno, enctype)
-            .reduce(|best, entry| {
-                if entry.is_better_than(best, kvno) {
-                    entry
-                } else {
-                    best
-                }
-            });
-        best.ok_or_else(|| self.why_not(principal, kvno, enctype))
+        best(self.matching(principal, kvno, enctype), kvno)
+            .ok_or_else(|| self.why_not(principal, kvno, enctype))
     }
 
     /// Every key of `principal` that a ticket of this type and version could be encrypted in, the one
@@ -212,11 +205,16 @@ impl Keytab {
         enctype: Enctype,
     ) -> Vec<&Arc<KeytabEntry>> {
         let mut found: Vec<_> = self.matching(principal, kvno, enctype).collect();
-        found.sort_by(|one, other| {
-            // Stable: of two that are alike, the first of the file.
-            other
-                .is_better_than(one, kvno)
-                .cmp(&one.is_better_than(other, kvno))
+        let first = best(found.iter().copied(), kvno).map(Arc::as_ptr);
+        // Of three keys, some with 8 bits of their version and some with all, each may be better than
+        // the next: no order to sort by. Among those behind the best one a whole order is enough.
+        let is_by_time = found.iter().all(|entry| entry.kvno_is_8_bit);
+        // Stable: of two that are alike, the first of the file.
+        found.sort_by_key(|entry| {
+            let (exact, version, time) = entry.rank(kvno);
+            let by_time = is_by_time.then_some((time, version));
+            let is_first = first == Some(Arc::as_ptr(entry));
+            Reverse((is_first, by_time, exact, version, time))
         });
         found
     }
@@ -296,6 +294,19 @@ impl Keytab {
             available: versions,
         }
     }
+}
+
+fn best<'a>(
+    entries: impl Iterator<Item = &'a Arc<KeytabEntry>>,
+    kvno: Option<u32>,
+) -> Option<&'a Arc<KeytabEntry>> {
+    entries.reduce(|best, entry| {
+        if entry.is_better_than(best, kvno) {
+            entry
+        } else {
+            best
+        }
+    })
 }
 
 impl FromIterator<KeytabEntry> for Keytab {

@@ -139,7 +139,9 @@ fn kdc_advice(code: i32, made_with: MadeWith, server: Timestamp, local: Timestam
         error_code::KDC_ERR_NAME_EXP => "the account has expired: its administrator can renew it",
         error_code::KDC_ERR_KEY_EXPIRED => "the password has expired: change it, then log in again",
         error_code::KDC_ERR_PREAUTH_FAILED => match made_with {
-            MadeWith::Password => "the password is wrong",
+            MadeWith::Password => {
+                "the password is wrong: type it again; several wrong ones may lock the account"
+            }
             MadeWith::Keytab => {
                 "the keytab's key is not the account's: it was exported before the last password \
                  change, export it anew"

@@ -186,8 +186,9 @@ impl ClientHandshake {
     ///
     /// [`Refused`], perhaps with a token for the service; the handshake is over then.
     pub fn step(&mut self, token: Option<&[u8]>) -> Result<Leg, Refused> {
-        if !core::mem::replace(&mut self.has_tickets, true) {
+        if !self.has_tickets {
             self.client.ensure(Some(&self.choice.target))?;
+            self.has_tickets = true;
         }
         let mut transport = self.client.way.transport();
         self.initiator.step(token, &mut *transport)

@@ -492,3 +492,19 @@ fn limits_that_no_clock_can_count_are_no_overflow() {
     course.replies(second);
     assert_eq!(course.done().unwrap().reply, b"answer");
 }
+
+/// Who writes the answers of DNS does not decide how many are asked.
+#[test]
+fn of_the_addresses_of_a_name_only_so_many_are_asked() {
+    let field = Field::new();
+    let mut course = field.run(&[Server::new("kdc", 88, ServerProtocol::Tcp)]);
+    let id = course.starts(&Work::Resolve("kdc".into()));
+    let all = (0..=u16::MAX).map(|n| IpAddr::from([10, 0, n.to_be_bytes()[0], n.to_be_bytes()[1]]));
+    course.told(id, Outcome::Resolved(all.collect()));
+    for _ in 0..MAX_ADDRESSES {
+        let (id, _) = course.started();
+        course.told(id, Outcome::Failed(AttemptError::Refused));
+    }
+    let failure = course.done().unwrap_err();
+    assert_eq!(failure.attempts.len(), MAX_ADDRESSES);
+}

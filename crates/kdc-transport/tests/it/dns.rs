@@ -572,3 +572,26 @@ fn resolv_conf_is_read_again_when_it_changes() {
     assert!(resolver.search_rules().domains.is_empty());
     assert_eq!(resolver.host_entry("web"), None);
 }
+
+/// A byte of another encoding, in a comment say, does not make the whole file unreadable.
+#[test]
+fn resolv_conf_of_another_encoding_is_read() {
+    let path = std::env::temp_dir().join(format!("trihound-latin-{}", std::process::id()));
+    std::fs::write(&path, b"# B\xfcro\nsearch office.example\n").unwrap();
+    let rules = SystemResolver::at(&path, "/does/not/exist").search_rules();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(rules.domains, ["office.example"]);
+}
+
+/// Times that no clock can count, which a caller may mean as "without a limit".
+#[test]
+fn a_timeout_that_no_clock_can_count_is_no_overflow() {
+    let server = NameServer::start(good, good_stream);
+    for use_tcp in [false, true] {
+        let mut config = ResolverConfig::new(vec![server.address]);
+        config.timeout = Duration::MAX;
+        config.attempts = usize::MAX;
+        config.use_tcp = use_tcp;
+        assert_eq!(ports(&SystemResolver::with_config(config)).unwrap(), [88]);
+    }
+}

@@ -84,16 +84,21 @@ impl Hints {
         info
     }
 
-    /// What keys of these types are made with, in the KDC's order.
+    /// What keys of these types are made with, in the KDC's order, each type once.
     pub(super) fn string_to_key(
         &self,
         enctypes: &[Enctype],
         default_salt: &[u8],
     ) -> Vec<StringToKeyInfo> {
-        let told = self.entries.iter().flatten();
-        told.filter(|entry| enctypes.contains(&entry.enctype))
-            .map(|entry| {
-                let info = self.for_enctype(entry.enctype);
+        let mut told: Vec<Enctype> = Vec::new();
+        for entry in self.entries.iter().flatten() {
+            if enctypes.contains(&entry.enctype) && !told.contains(&entry.enctype) {
+                told.push(entry.enctype);
+            }
+        }
+        told.into_iter()
+            .map(|enctype| {
+                let info = self.for_enctype(enctype);
                 StringToKeyInfo {
                     enctype: info.enctype,
                     salt: info.salt.unwrap_or_else(|| default_salt.to_vec()),

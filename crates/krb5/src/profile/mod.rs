@@ -55,7 +55,7 @@ impl ProfileSource for NoIncludes {
 
 /// A line that does not fit the grammar.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{file}, line {line}: {reason}")]
+#[error("{file}, line {line}: {reason}; correct that line, nothing of the file is used")]
 pub struct ProfileError {
     /// The file, as it was named.
     pub file: String,

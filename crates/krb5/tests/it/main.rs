@@ -19,6 +19,7 @@ mod config;
 mod config_names;
 mod keytab;
 mod keytab_edit;
+mod keytab_order;
 mod kirbi;
 mod local_names;
 mod names;

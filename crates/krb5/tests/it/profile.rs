@@ -134,7 +134,8 @@ fn a_line_that_does_not_fit_is_told_by_its_number() {
     let error = Profile::parse("[a]\nb", &NoIncludes, "some/file").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "some/file, line 2: a relation `name = value` was expected"
+        "some/file, line 2: a relation `name = value` was expected; correct that line, nothing of the file \
+         is used"
     );
 }
 

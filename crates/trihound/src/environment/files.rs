@@ -184,6 +184,10 @@ pub(crate) fn destroy(path: &Path) -> io::Result<()> {
     if !has_one_name(&opened) {
         return fs::remove_file(path);
     }
+    // A file without blocks can be of any length, and another's would fill the disk with zeros.
+    if opened.len() > MAX_FILE && !is_own(&opened) {
+        return Err(too_large());
+    }
     // Nobody is to find zeros under the name; Windows removes no file that is open elsewhere, and
     // then at least its content is gone.
     let removed = fs::remove_file(path);
@@ -214,6 +218,16 @@ fn has_one_name(file: &fs::Metadata) -> bool {
 
 #[cfg(not(unix))]
 fn has_one_name(_: &fs::Metadata) -> bool {
+    true
+}
+
+#[cfg(unix)]
+fn is_own(file: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::uid(file) == rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn is_own(_: &fs::Metadata) -> bool {
     true
 }
 
@@ -282,6 +296,23 @@ mod tests {
         }
         assert_eq!(destroy(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
         fs::remove_dir_all(&directory).unwrap();
+    }
+
+    /// Only root can make a file another user's.
+    #[cfg(unix)]
+    #[test]
+    fn a_vast_file_of_another_user_fills_no_disk_with_zeros() {
+        let path = std::env::temp_dir().join(format!("trihound-vast-{}", std::process::id()));
+        fs::write(&path, b"\x05\x04").unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(MAX_FILE + 1).unwrap();
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+            let error = destroy(&path).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+            assert_eq!(fs::metadata(&path).unwrap().len(), MAX_FILE + 1);
+        }
+        fs::remove_file(&path).unwrap();
     }
 
     /// Somebody else may have put something of that name into a directory for all.

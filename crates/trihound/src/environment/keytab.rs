@@ -14,6 +14,7 @@ use trihound_krb5::{Keytab, KeytabEdit, KeytabEntry, ReplacedKeys, StoreError};
 use trihound_sansio::{Clock, SystemClock};
 use trihound_secret::SecretBytes;
 
+use super::files::write_atomically;
 use super::names::KeytabName;
 
 /// A change may leave a file's times as they were for as long as the file system's clock stands still;
@@ -80,6 +81,14 @@ pub(super) fn read_file(path: &Path) -> Result<Keytab, StoreError> {
     let (bytes, metadata) = file::read(path).map_err(|error| file::told(path, &error))?;
     file::warn_if_open_to_all(path, &metadata);
     Keytab::parse(bytes.expose()).map_err(|error| file::unusable(path, &error))
+}
+
+/// Writes a keytab file whole.
+pub(super) fn write_file(path: &Path, keytab: &Keytab) -> Result<(), StoreError> {
+    let bytes = keytab
+        .to_bytes()
+        .map_err(|error| file::unusable(path, &error))?;
+    write_atomically(path, bytes.expose()).map_err(|error| file::unusable(path, &error))
 }
 
 impl NamedKeytab {

@@ -68,8 +68,7 @@ pub fn write_cache(path: &Path, cache: &CredentialCache) -> Result<(), StoreErro
 ///
 /// [`StoreError::Unusable`], and the old file is as it was.
 pub fn write_keytab(path: &Path, keytab: &Keytab) -> Result<(), StoreError> {
-    let bytes = keytab.to_bytes().map_err(|error| unusable(path, &error))?;
-    files::write_atomically(path, bytes.expose()).map_err(|error| unusable(path, &error))
+    keytab::write_file(path, keytab)
 }
 
 /// Overwrites a file with zeros and removes it, as `kdestroy` does.
@@ -86,13 +85,6 @@ pub fn destroy_cache(path: &Path) -> Result<(), StoreError> {
 
 fn no_file(path: &Path) -> StoreError {
     StoreError::NoCache {
-        reason: format!("there is no file {}", path.display()),
-    }
-}
-
-fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Unusable {
-        place: format!("FILE:{}", path.display()),
-        reason: reason.to_string(),
+        reason: format!("there is no file {}", names::shown(path)),
     }
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use trihound_krb5::Config;
@@ -114,7 +114,7 @@ impl DirName {
         let bad = || NameError::Subsidiary {
             name: name.to_owned(),
         };
-        let path = std::path::Path::new(path);
+        let path = Path::new(path);
         let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
         let subsidiary = path.file_name().and_then(|name| name.to_str());
         // As MIT: what is not named so is not listed as a part of the collection either.
@@ -190,7 +190,7 @@ impl CacheName {
 /// Whoever writes first to a directory such as /tmp owns the name there: a cache of another user's
 /// making would have this one work under that user's tickets.
 #[cfg(unix)]
-fn check_owner(path: &std::path::Path, own: u32) -> Result<(), NameError> {
+fn check_owner(path: &Path, own: u32) -> Result<(), NameError> {
     let Ok(metadata) = std::fs::symlink_metadata(path) else {
         return Ok(());
     };
@@ -199,7 +199,7 @@ fn check_owner(path: &std::path::Path, own: u32) -> Result<(), NameError> {
     // Root can read and write whatever it likes anyway.
     if owner != own && owner != 0 {
         return Err(NameError::NotOurs {
-            path: path.display().to_string(),
+            path: shown(path),
             owner,
         });
     }
@@ -207,9 +207,9 @@ fn check_owner(path: &std::path::Path, own: u32) -> Result<(), NameError> {
 }
 
 /// Writes a name for people: what would steer a terminal or turn the text is escaped.
-struct Shown<'a, 'f>(&'a mut std::fmt::Formatter<'f>);
+struct Shown<'a, W>(&'a mut W);
 
-impl std::fmt::Write for Shown<'_, '_> {
+impl<W: std::fmt::Write> std::fmt::Write for Shown<'_, W> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         for letter in text.chars() {
             if trihound_asn1::is_treacherous(letter) {
@@ -220,6 +220,15 @@ impl std::fmt::Write for Shown<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// A path for people, with the same escapes.
+pub(super) fn shown(path: &Path) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = write!(Shown(&mut text), "{}", path.display());
+    text
 }
 
 /// MIT's text form, which [`CacheName::parse`] reads; but control characters, and those that turn the
@@ -319,8 +328,11 @@ impl From<PathBuf> for KeytabName {
     }
 }
 
+/// MIT's text form, which [`KeytabName::parse`] reads, with the escapes that [`CacheName`] has.
 impl std::fmt::Display for KeytabName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use std::fmt::Write as _;
+        let f = &mut Shown(f);
         match self {
             Self::File(path) => write!(f, "FILE:{}", path.display()),
             Self::Memory(name) => write!(f, "MEMORY:{name}"),
@@ -357,8 +369,7 @@ pub fn default_client_keytab_path(config: &Config) -> Result<PathBuf, NameError>
 
 /// The first of [`CLIENT_KEYTABS`] that is there, else the first.
 fn client_keytab_place() -> &'static str {
-    let is_there =
-        |name: &&str| expand(name).is_ok_and(|path| std::path::Path::new(&path).exists());
+    let is_there = |name: &&str| expand(name).is_ok_and(|path| Path::new(&path).exists());
     let [first, ..] = CLIENT_KEYTABS;
     CLIENT_KEYTABS.into_iter().find(is_there).unwrap_or(first)
 }
@@ -445,6 +456,21 @@ mod tests {
         );
         for name in ["FILE:/k", "MEMORY:k"] {
             assert_eq!(KeytabName::parse(name).unwrap().to_string(), name);
+        }
+    }
+
+    #[test]
+    fn names_and_paths_steer_no_terminal() {
+        let treacherous = "/k\u{1b}[2J\u{202e}";
+        let shown_as = "/k\\u{1b}[2J\\u{202e}";
+        assert_eq!(shown(Path::new(treacherous)), shown_as);
+        for kind in ["FILE", "MEMORY"] {
+            let (name, text) = (
+                format!("{kind}:{treacherous}"),
+                format!("{kind}:{shown_as}"),
+            );
+            assert_eq!(KeytabName::parse(&name).unwrap().to_string(), text);
+            assert_eq!(CacheName::parse(&name).unwrap().to_string(), text);
         }
     }
 

@@ -175,7 +175,7 @@ fn push_visible(line: &mut String, text: &str) {
             line.push_str("...");
             return;
         }
-        if letter.is_control() {
+        if trihound_asn1::is_treacherous(letter) {
             line.extend(letter.escape_default());
         } else {
             line.push(letter);
@@ -236,8 +236,8 @@ mod tests {
     #[test]
     fn control_characters_make_no_new_line_and_lines_end() {
         let mut line = String::new();
-        push_visible(&mut line, "a\nb\u{1b}[31mc é");
-        assert_eq!(line, "a\\nb\\u{1b}[31mc é");
+        push_visible(&mut line, "a\nb\u{1b}[31mc é\u{202e}");
+        assert_eq!(line, "a\\nb\\u{1b}[31mc é\\u{202e}");
         let mut line = String::new();
         push_visible(&mut line, &"x".repeat(10_000));
         assert_eq!(line.len(), MAX_LINE + 3);

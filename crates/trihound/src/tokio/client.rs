@@ -356,8 +356,9 @@ impl ClientHandshake {
     /// [`Refused`], perhaps with a token for the service; the handshake is over then, as it is when
     /// the future was dropped.
     pub async fn step(&mut self, token: Option<&[u8]>) -> Result<Leg, Refused> {
-        if !core::mem::replace(&mut self.has_tickets, true) {
+        if !self.has_tickets {
             self.client.ensure(Some(&self.choice.target)).await?;
+            self.has_tickets = true;
         }
         let mut initiator = self.initiator.take().ok_or_else(not_complete)?;
         let token = token.map(<[u8]>::to_vec);

@@ -91,6 +91,21 @@ fn a_password_that_was_refused_is_not_sent_again_for_an_hour() {
 }
 
 #[test]
+fn a_handshake_that_goes_on_past_its_error_sends_no_refused_password() {
+    let (realm, clock) = (realm(), clock());
+    let kdc = Counted::new(&realm);
+    let client = builder(&kdc, &clock)
+        .password("alice", "wrong")
+        .build()
+        .unwrap();
+    let mut handshake = client.connector(SERVICE).handshake();
+    for _ in 0..3 {
+        refusal(handshake.step(None).map(drop).map_err(Error::from));
+    }
+    assert_eq!(kdc.asked.counts(), (2, 0, 0));
+}
+
+#[test]
 fn other_refusals_are_rested_after_as_silence_is() {
     let (realm, clock) = (realm(), clock());
     let kdc = Counted::new(&realm);

@@ -143,3 +143,36 @@ fn row_7_a_ticket_for_a_service_that_is_not_here_is_told_apart() {
     };
     assert!(error.to_string().contains("other.test.example"), "{error}");
 }
+
+/// Conformance row 7: each name once, and of many the first.
+#[test]
+fn row_7_of_a_large_keytab_the_error_names_a_few_and_counts_the_rest() {
+    let mut pair = Pair::new();
+    let shared = Arc::new(key(5, AES256));
+    let entry = |number: u32, kvno| {
+        let host = Principal::service("HTTP", &format!("h{number}.test.example"), REALM);
+        let material = KeyMaterial::from_key(Arc::clone(&shared));
+        KeytabEntry::new(host, kvno, Timestamp::from_seconds(NOW), material)
+    };
+    let mut text = |count: u32| {
+        pair.keytab = (0..count)
+            .flat_map(|number| [entry(number, 6), entry(number, 5)])
+            .collect();
+        pair.outcome().unwrap_err().to_string()
+    };
+    let all = text(8);
+    assert!(
+        all.contains("h0.test.example@TEST.EXAMPLE, HTTP/h1."),
+        "{all}"
+    );
+    assert!(all.contains("h7.") && !all.contains(" more"), "{all}");
+    assert!(text(9).contains(" and 1 more"));
+    let begun = std::time::Instant::now();
+    let many = text(30_000);
+    assert!(
+        many.contains(" and 29992 more") && !many.contains("h8."),
+        "{many}"
+    );
+    // Comparing each name with all before it takes minutes.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+}

@@ -48,6 +48,27 @@ fn salts_come_with_the_demand_for_preauthentication_and_with_a_ticket() {
     assert_eq!(told(result), expected);
 }
 
+/// A salt that is told once in a message of a megabyte is not copied for every repetition of its type.
+#[test]
+fn a_type_that_is_told_twice_has_the_first_salt_and_comes_once() {
+    let world = World::new();
+    let mut kdc = Kdc::new(&world);
+    kdc.info = vec![
+        (AES256, Some("first"), None),
+        (AES128, Some("other"), None),
+        (AES256, Some("second"), None),
+        (AES256, None, None),
+    ];
+    let (result, _) = asked(&world, |_| kdc.preauth_required());
+    assert_eq!(
+        told(result),
+        [
+            (AES256, b"first".to_vec(), None),
+            (AES128, b"other".to_vec(), None),
+        ]
+    );
+}
+
 #[test]
 fn a_reply_too_big_comes_over_a_stream_once() {
     let world = World::new();

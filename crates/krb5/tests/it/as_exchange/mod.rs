@@ -172,7 +172,10 @@ fn refusals_tell_the_next_step() {
         (error_code::KDC_ERR_C_PRINCIPAL_UNKNOWN, "spelling"),
         (error_code::KDC_ERR_CLIENT_REVOKED, "locked"),
         (error_code::KDC_ERR_KEY_EXPIRED, "change it"),
-        (error_code::KDC_ERR_PREAUTH_FAILED, "the password is wrong"),
+        (
+            error_code::KDC_ERR_PREAUTH_FAILED,
+            "the password is wrong: type it again; several wrong ones may lock the account",
+        ),
         (error_code::KDC_ERR_ETYPE_NOSUPP, "AES"),
     ] {
         let world = World::new();

@@ -9,6 +9,7 @@ use trihound_secret::SecretBytes;
 
 use crate::environment::files::create_beside;
 use crate::environment::lock::{LockMode, LockedFile};
+use crate::environment::names::shown;
 
 /// The whole file, with no writer at work.
 pub(super) fn read(path: &Path) -> io::Result<(SecretBytes, fs::Metadata)> {
@@ -105,7 +106,7 @@ fn write(file: &mut LockedFile, stages: &[Vec<KeytabWrite>]) -> io::Result<()> {
 pub(super) fn told(path: &Path, error: &io::Error) -> StoreError {
     match error.kind() {
         io::ErrorKind::NotFound => StoreError::NoKeytab {
-            reason: format!("there is no file {}", path.display()),
+            reason: format!("there is no file {}", shown(path)),
         },
         io::ErrorKind::PermissionDenied => unusable(
             path,
@@ -120,7 +121,7 @@ pub(super) fn told(path: &Path, error: &io::Error) -> StoreError {
 
 pub(super) fn unusable(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Unusable {
-        place: format!("FILE:{}", path.display()),
+        place: format!("FILE:{}", shown(path)),
         reason: error.to_string(),
     }
 }
@@ -132,7 +133,7 @@ pub(super) fn warn_if_open_to_all(path: &Path, metadata: &fs::Metadata) {
         const ANYBODY: u32 = 0o007;
         let mode = std::os::unix::fs::MetadataExt::mode(metadata) & ANYBODY;
         if mode != 0 {
-            let keytab = path.display().to_string();
+            let keytab = shown(path);
             tracing::warn!(
                 keytab = keytab.as_str(),
                 "Every user of this machine may use the keys of {keytab}; run: chmod o= {keytab}"
