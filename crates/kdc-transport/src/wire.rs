@@ -17,6 +17,9 @@ const RESERVED_LENGTH_BIT: u32 = 0x8000_0000;
 /// Longer than anybody waits, and short enough for every clock and every system call.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// The shortest time between two sendings of one datagram, however short the configuration has it.
+const NO_FLOOD: Duration = Duration::from_millis(20);
+
 /// The moment after that time; a time that no clock can count, such as [`Duration::MAX`] for "without a
 /// limit", is taken for a year.
 pub(crate) fn after(now: Instant, time: Duration) -> Instant {
@@ -78,7 +81,7 @@ impl Datagrams {
         Self {
             span,
             next_send: Some(span.since),
-            interval: limits.retransmit_after,
+            interval: limits.retransmit_after.max(NO_FLOOD),
             sends_left: limits.sends,
             garbage: 0,
         }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use trihound_crypto::OsRandom;
 use trihound_sansio::RandomSource;
 
+use super::resolv_conf::MAX_ATTEMPTS;
 use super::{Answer, Question, RecordType, Reply, ReplyError, ResolveError, ResolverConfig};
 
 /// A silent name server is joined by the next after this, and listened to meanwhile.
@@ -73,7 +74,7 @@ pub(super) fn ask(
         silent: Vec::new(),
         heard: false,
     };
-    let rounds = core::iter::repeat_n(servers, config.attempts).flatten();
+    let rounds = core::iter::repeat_n(servers, config.attempts.min(MAX_ATTEMPTS)).flatten();
     let found = match asking.run(rounds.copied().collect()) {
         Ok(Some(found)) => Ok(found),
         Ok(None) => Err(asking.give_up()),
@@ -136,7 +137,7 @@ impl Asking<'_> {
                     socket,
                     question,
                     started,
-                    until: self.deadline.min(started + self.config.timeout),
+                    until: self.deadline.min(started + self.config.timeout.min(TOTAL)),
                     ignored: 0,
                 });
             }
@@ -224,7 +225,9 @@ impl Asking<'_> {
     }
 
     fn over_tcp(&mut self, server: SocketAddr, question: &Question) -> Option<Found> {
-        let until = self.deadline.min(Instant::now() + self.config.timeout);
+        let until = self
+            .deadline
+            .min(Instant::now() + self.config.timeout.min(TOTAL));
         let bytes = question
             .to_bytes()
             .map_err(|_| io::Error::from(ErrorKind::InvalidInput))

@@ -12,7 +12,7 @@ const MAX_SEARCH_DOMAINS: usize = 32;
 /// resolv.conf(5): the largest values that the options take.
 const MAX_NDOTS: usize = 15;
 const MAX_TIMEOUT: u64 = 30;
-const MAX_ATTEMPTS: usize = 5;
+pub(super) const MAX_ATTEMPTS: usize = 5;
 
 /// Whom a [`crate::SystemResolver`] asks, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct ResolverConfig {
     pub search: SearchRules,
     /// How long a name server may take (`timeout:n`).
     pub timeout: Duration,
-    /// How often each is asked (`attempts:n`).
+    /// How often each is asked (`attempts:n`); five times at most.
     pub attempts: usize,
     /// Whether the first to be asked changes from one question to the next (`rotate`).
     pub rotate: bool,

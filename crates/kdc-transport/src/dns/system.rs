@@ -117,13 +117,14 @@ impl SystemResolver {
         }
         let text = path
             .filter(|_| stamp.is_some_and(|(_, length)| length <= MAX_LENGTH))
-            .and_then(|path| fs::read_to_string(path).ok())
+            .and_then(|path| fs::read(path).ok())
             .unwrap_or_default();
         let config = Arc::new(if stamp.is_none() && !cfg!(unix) {
             // There is no such file on other systems, and no name server of this machine's own.
             ResolverConfig::new(Vec::new())
         } else {
-            ResolverConfig::parse(&text)
+            // What is not UTF-8, in a comment say, does not matter.
+            ResolverConfig::parse(&String::from_utf8_lossy(&text))
         });
         state.config = Some(Arc::clone(&config));
         state.stamp = stamp;

@@ -1,5 +1,7 @@
 //! Which of many keys comes first.
 
+use std::sync::Arc;
+
 use trihound_crypto::Enctype;
 use trihound_krb5::{KeyMaterial, Keytab, KeytabEntry, Principal};
 use trihound_sansio::Timestamp;
@@ -34,8 +36,8 @@ fn keys_with_and_without_their_whole_version_are_all_candidates_in_any_mixture()
             let matching = |entry: &&_| KeytabEntry::matches_kvno(entry, kvno);
             let matching = keytab.entries().iter().map(AsRef::as_ref).filter(matching);
             assert_eq!(found.len(), matching.count(), "round {round}");
-            let best = keytab.find(&host, kvno, AES128).unwrap();
-            assert!(std::ptr::eq(best.as_ref(), found[0].as_ref()));
+            let best = keytab.find(&host, kvno, AES128).ok().map(Arc::as_ptr);
+            assert_eq!(best, found.first().copied().map(Arc::as_ptr));
         }
     }
 }
