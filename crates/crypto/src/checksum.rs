@@ -125,8 +125,13 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 
 /// CRC-32 without the usual inversion before and after (RFC 3961 section 6.1.3).
 fn crc32(data: &[u8]) -> u32 {
+    crc32_update(0, data)
+}
+
+/// Goes on with a CRC-32 over the next bytes.
+pub(crate) fn crc32_update(crc: u32, data: &[u8]) -> u32 {
     const REFLECTED_POLYNOMIAL: u32 = 0xedb8_8320;
-    data.iter().fold(0, |crc, &byte| {
+    data.iter().fold(crc, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| {
             (crc >> 1) ^ (REFLECTED_POLYNOMIAL & (crc & 1).wrapping_neg())
         })

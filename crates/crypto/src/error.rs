@@ -155,6 +155,12 @@ pub enum Error {
     #[error("the password is not valid UTF-8, which arcfour-hmac needs to make its key")]
     PasswordNotUtf8,
 
+    /// An NT hash is not 16 bytes in hexadecimal digits (MS-NLMP section 3.3.1).
+    #[error(
+        "the NT hash is not 32 hexadecimal digits; a hash of a password is MD4 over its UTF-16LE form"
+    )]
+    NtHashNotHex,
+
     /// The source of randomness failed.
     #[error(transparent)]
     Random(#[from] RandomFailure),

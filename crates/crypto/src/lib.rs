@@ -1,4 +1,4 @@
-//! The RFC 3961 framework, the enctypes of today, and their checksums.
+//! The RFC 3961 framework, the enctypes of today, and their checksums; and what NTLM is made of ([`ntlm`]).
 //!
 //! An [`Enctype`] is a number with a table row, [`EnctypeProfile`]. An [`EnctypePolicy`] says which may
 //! be used; a [`Key`] is of one enctype and does everything: it encrypts, decrypts, makes checksums,
@@ -27,11 +27,13 @@ mod enctype;
 mod error;
 mod key;
 mod mac;
+pub mod ntlm;
 mod pbkdf2;
 mod policy;
 mod profile;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod random;
+mod rc4_stream;
 mod rfc3961;
 mod rfc3962;
 pub mod rfc4757;

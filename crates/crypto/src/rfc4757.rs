@@ -8,9 +8,6 @@
 use hmac::Hmac;
 use md4::Md4;
 use md5::{Digest, Md5};
-use rc4::Rc4;
-use rc4::cipher::common::Key as CipherKey;
-use rc4::cipher::{KeyInit, StreamCipher};
 use sha1::Sha1;
 use trihound_secret::{SecretBytes, constant_time_eq, wipe};
 use zeroize::{Zeroize, Zeroizing};
@@ -19,6 +16,8 @@ use crate::mac::Mac;
 use crate::profile::{EnctypeProfile, Operations, StringToKey, UsageOperations};
 use crate::scatter::{self, Scatter};
 use crate::{ChecksumType, Enctype, Error, KeyUsage, Status};
+
+pub use crate::rc4_stream::Rc4Stream;
 
 const MAC_LENGTH: usize = 16;
 const CONFOUNDER_LENGTH: usize = 8;
@@ -44,35 +43,6 @@ pub fn hmac_md5(key: &[u8], parts: &[&[u8]]) -> [u8; 16] {
     let mut out = [0; 16];
     <Hmac<Md5> as Mac>::keyed(key).once(parts, &mut out);
     out
-}
-
-/// The RC4 key stream, which goes on from call to call. Its state is wiped when dropped.
-pub struct Rc4Stream(Rc4);
-
-impl Rc4Stream {
-    /// A stream at its start, with a key of 16 bytes as HMAC-MD5 gives it.
-    #[must_use]
-    pub fn new(key: &[u8; 16]) -> Self {
-        // RC4 repeats a key as often as it needs, so a key written twice is the same key.
-        let mut twice = CipherKey::<Rc4>::default();
-        let (front, back) = twice.split_at_mut(16);
-        front.copy_from_slice(key);
-        back.copy_from_slice(key);
-        let stream = Self(Rc4::new(&twice));
-        twice.zeroize();
-        stream
-    }
-
-    /// Encrypts or decrypts in place.
-    pub fn apply(&mut self, bytes: &mut [u8]) {
-        self.0.apply_keystream(bytes);
-    }
-}
-
-impl core::fmt::Debug for Rc4Stream {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Rc4Stream(..)")
-    }
 }
 
 /// The message type T of a key usage: little-endian, with the numbers that Windows gave to some

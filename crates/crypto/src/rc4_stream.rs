@@ -1,0 +1,84 @@
+//! The RC4 key stream, for arcfour-hmac (RFC 4757) and NTLM (MS-NLMP section 3.4).
+//!
+//! The `rc4` crate cannot hand out its state. NTLM needs that: a message that fails to verify must
+//! leave the stream where it was, and nothing but a copy taken before can bring it back.
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// The RC4 key stream, which goes on from call to call. Its state is wiped when dropped.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Rc4Stream {
+    state: [u8; 256],
+    i: u8,
+    j: u8,
+}
+
+impl Rc4Stream {
+    /// A stream at its start, with a key of 16 bytes as HMAC-MD5 gives it.
+    #[must_use]
+    pub fn new(key: &[u8; 16]) -> Self {
+        Self::scheduled(key)
+    }
+
+    /// A stream at its start, with a key of any length that RC4 takes, 1 to 256 bytes; NTLM has
+    /// keys of 8 and 16 bytes (MS-NLMP section 3.4.5.3). `None` for another length.
+    #[must_use]
+    pub fn with_key(key: &[u8]) -> Option<Self> {
+        (1..=256).contains(&key.len()).then(|| Self::scheduled(key))
+    }
+
+    fn scheduled(key: &[u8]) -> Self {
+        let mut stream = Self {
+            state: [0; 256],
+            i: 0,
+            j: 0,
+        };
+        for (value, entry) in (0u8..=255).zip(&mut stream.state) {
+            *entry = value;
+        }
+        let mut j = 0u8;
+        for (i, key) in (0usize..256).zip(key.iter().cycle()) {
+            j = j.wrapping_add(stream.state[i]).wrapping_add(*key);
+            stream.state.swap(i, usize::from(j));
+        }
+        stream
+    }
+
+    /// Encrypts or decrypts in place.
+    pub fn apply(&mut self, bytes: &mut [u8]) {
+        let state = &mut self.state;
+        let (mut i, mut j) = (self.i, self.j);
+        for byte in bytes {
+            i = i.wrapping_add(1);
+            let at_i = state[usize::from(i)];
+            j = j.wrapping_add(at_i);
+            let at_j = state[usize::from(j)];
+            state[usize::from(i)] = at_j;
+            state[usize::from(j)] = at_i;
+            *byte ^= state[usize::from(at_i.wrapping_add(at_j))];
+        }
+        (self.i, self.j) = (i, j);
+    }
+
+    /// A second stream at the same place, which is wiped on its own.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            state: self.state,
+            i: self.i,
+            j: self.j,
+        }
+    }
+
+    /// Goes to where the other stream is.
+    pub fn restore(&mut self, other: &Self) {
+        self.state.copy_from_slice(&other.state);
+        (self.i, self.j) = (other.i, other.j);
+    }
+}
+
+impl core::fmt::Debug for Rc4Stream {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Rc4Stream(..)")
+    }
+}
