@@ -84,6 +84,26 @@ pub(crate) fn read_header(input: &[u8]) -> Result<Header, HeaderFault> {
     })
 }
 
+/// The octets of a length in their shortest form.
+pub(crate) fn length_octets(length: usize) -> impl Iterator<Item = u8> {
+    let octets = length.to_be_bytes();
+    let skip = octets.iter().take_while(|&&octet| octet == 0).count();
+    let significant = octets.len() - skip;
+    // X.690 10.1: the short form below 128, otherwise the count of octets with bit 8 set, and the octets.
+    let count = (length > 0x7f).then(|| 0x80 | u8::try_from(significant).unwrap_or(0x7f));
+    let skip = if length == 0 { octets.len() - 1 } else { skip };
+    count.into_iter().chain(octets.into_iter().skip(skip))
+}
+
+/// Appends identifier, length and contents, which come in parts.
+pub(crate) fn push_value(out: &mut Vec<u8>, identifier: u8, content: &[&[u8]]) {
+    out.push(identifier);
+    out.extend(length_octets(content.iter().map(|part| part.len()).sum()));
+    for part in content {
+        out.extend_from_slice(part);
+    }
+}
+
 /// Checks that `input` is one value whose parts nest within their parents and within the bounds above.
 pub(crate) fn check_structure(type_name: &'static str, input: &[u8]) -> Result<(), DecodeError> {
     if input.len() > MAX_MESSAGE_LENGTH {

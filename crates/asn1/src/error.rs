@@ -207,6 +207,33 @@ pub enum DecodeError {
         /// The option that came.
         found: u16,
     },
+    /// Another alternative of NegotiationToken, or none (RFC 4178 4.2).
+    #[error(
+        "SPNEGO token begins with byte {found:#04x}, {type_name} with {expected:#04x}; the peer is at another step of the negotiation, or speaks something else"
+    )]
+    NegotiationTokenTag {
+        /// ASN.1 name of the type that was expected.
+        type_name: &'static str,
+        /// Identifier that belongs there.
+        expected: u8,
+        /// First byte that came.
+        found: u8,
+    },
+    /// The frame names another mechanism than SPNEGO (RFC 4178 3.2).
+    #[error(
+        "GSS token is framed for another mechanism than SPNEGO; give it to that mechanism, the peer does not negotiate"
+    )]
+    NotSpnego,
+    /// More mechanisms than are looked at.
+    #[error(
+        "NegTokenInit offers {count} mechanisms, over the limit of {limit}; no peer has that many, so this one is hostile or damaged"
+    )]
+    TooManyMechTypes {
+        /// How many came.
+        count: usize,
+        /// [`crate::spnego::MAX_MECH_TYPES`].
+        limit: usize,
+    },
 }
 
 fn in_field(field: &str) -> String {
@@ -253,6 +280,9 @@ pub enum Cause {
     /// A BIT STRING whose count of unused bits is impossible.
     #[error("the bit string has an impossible number of unused bits")]
     BitString,
+    /// An OBJECT IDENTIFIER that is empty, cut off, too long or not in its shortest form (X.690 8.19).
+    #[error("the object identifier is not valid")]
+    ObjectIdentifier,
     /// Anything else that breaks DER.
     #[error("the encoding is not DER of this type")]
     Encoding,

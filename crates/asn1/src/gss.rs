@@ -4,7 +4,7 @@
 
 use bitflags::bitflags;
 
-use crate::der::{Header, read_header};
+use crate::der::{Header, length_octets, push_value, read_header};
 use crate::error::{DecodeError, EncodeError};
 
 /// 1.2.840.113554.1.2.2, the krb5 mechanism (RFC 4121 4.1): contents of the object identifier.
@@ -74,24 +74,6 @@ impl GssToken<'_> {
     #[must_use]
     pub const fn token_id(&self) -> Option<TokenId> {
         TokenId::from_bytes(self.tok_id)
-    }
-}
-
-fn length_octets(length: usize) -> impl Iterator<Item = u8> {
-    let octets = length.to_be_bytes();
-    let skip = octets.iter().take_while(|&&octet| octet == 0).count();
-    let significant = octets.len() - skip;
-    // X.690 10.1: the short form below 128, otherwise the count of octets with bit 8 set, and the octets.
-    let count = (length > 0x7f).then(|| 0x80 | u8::try_from(significant).unwrap_or(0x7f));
-    let skip = if length == 0 { octets.len() - 1 } else { skip };
-    count.into_iter().chain(octets.into_iter().skip(skip))
-}
-
-fn push_value(out: &mut Vec<u8>, identifier: u8, content: &[&[u8]]) {
-    out.push(identifier);
-    out.extend(length_octets(content.iter().map(|part| part.len()).sum()));
-    for part in content {
-        out.extend_from_slice(part);
     }
 }
 

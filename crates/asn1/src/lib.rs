@@ -16,8 +16,10 @@
 
 pub mod error_code;
 pub mod gss;
+pub mod oid;
 pub mod pa_type;
 pub mod registry;
+pub mod spnego;
 
 mod ap;
 mod authdata;
