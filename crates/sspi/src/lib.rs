@@ -23,6 +23,7 @@ mod handle;
 mod identity;
 mod name;
 mod package;
+pub mod parts;
 mod registered;
 mod rules;
 mod slab;
