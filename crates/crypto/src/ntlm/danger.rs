@@ -81,7 +81,8 @@ pub fn des(key: &[u8; 7], block: &[u8; 8]) -> [u8; 8] {
     // Seven bits of key in each byte, above a parity bit that DES ignores.
     let mut spread = CipherKey::<Des>::default();
     for (shift, byte) in (0..8u32).rev().zip(spread.iter_mut()) {
-        *byte = ((bits >> (7 * shift)) as u8) << 1;
+        *byte = ((bits >> (7 * shift)) & 0x7f) as u8;
+        *byte <<= 1;
     }
     let cipher = Des::new(&spread);
     spread.zeroize();
