@@ -17,5 +17,6 @@ mod model;
 mod roundtrip;
 mod samples;
 mod secrecy;
+mod spnego;
 mod values;
 mod vectors;
