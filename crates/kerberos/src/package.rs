@@ -96,6 +96,7 @@ impl Kerberos {
                     "1.2.840.113554.1.2.2".to_owned(),
                 ],
                 is_raw_token,
+                needs_host_name: true,
             },
         }
     }
@@ -115,8 +116,7 @@ impl Kerberos {
     }
 }
 
-/// What works. Not among them: delegation, impersonation of the thread, datagram contexts, and
-/// Negotiate, which is a package of its own.
+/// What works. Not among them: delegation, impersonation of the thread, and datagram contexts.
 fn capabilities() -> SecPkgCapabilities {
     SecPkgCapabilities::INTEGRITY
         | SecPkgCapabilities::PRIVACY
@@ -124,6 +124,7 @@ fn capabilities() -> SecPkgCapabilities {
         | SecPkgCapabilities::CONNECTION
         | SecPkgCapabilities::MULTI_REQUIRED
         | SecPkgCapabilities::EXTENDED_ERROR
+        | SecPkgCapabilities::NEGOTIABLE
         | SecPkgCapabilities::GSS_COMPATIBLE
         | SecPkgCapabilities::MUTUAL_AUTH
         | SecPkgCapabilities::READONLY_WITH_CHECKSUM

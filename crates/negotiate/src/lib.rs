@@ -1,1 +1,26 @@
 //! The Negotiate security package (RFC 4178, MS-SPNG) over any mechanisms.
+//!
+//! [`Negotiate`] is a package whose configuration holds a function table of *mechanisms*. It knows
+//! them by what the contract says of every package ([`trihound_sspi::MechanismInfo`]) and by nothing
+//! else, so that a third party's package is negotiated like Kerberos or NTLM.
+//!
+//! What it adds to a mechanism is the choice between several, and the proof that nobody on the way
+//! bent that choice: the mechListMIC, made and checked by the mechanism that was chosen.
+
+mod context;
+mod credential;
+pub mod danger;
+mod error;
+mod package;
+mod policy;
+mod status;
+
+pub use context::NegotiateContext;
+pub use credential::NegotiateCredential;
+pub use error::{
+    ApiMisuse, Attempt, Error, NegotiationFailed, PeerMisbehaved, PolicyError, Rejected,
+};
+pub use package::{Negotiate, NegotiateConfig};
+pub use policy::{Fallback, NegotiatePolicy, RawTokens};
+
+pub mod negoex;

@@ -218,6 +218,9 @@ pub struct MechanismInfo {
     pub oids: Vec<String>,
     /// Whether a first token that is not SPNEGO is one of this mechanism's own.
     pub is_raw_token: fn(&[u8]) -> bool,
+    /// Whether the mechanism knows services by the names of their hosts. Negotiate then leaves it out
+    /// for a target whose host is an IP address, as Windows does with Kerberos.
+    pub needs_host_name: bool,
 }
 
 /// The arguments of AcquireCredentialsHandle.

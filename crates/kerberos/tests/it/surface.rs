@@ -249,6 +249,10 @@ fn capabilities_are_what_works() {
             && trihound_asn1::gss::unwrap_token(&reply).is_ok(),
     );
     works.set(
+        SecPkgCapabilities::NEGOTIABLE,
+        world.table.mechanism("Kerberos").unwrap().is_some(),
+    );
+    works.set(
         SecPkgCapabilities::IMPERSONATION,
         functions.has(Function::ImpersonateSecurityContext),
     );
