@@ -69,26 +69,35 @@ impl NegotiateCredential {
         mechanisms: &SecurityFunctionTable,
         handles: &[(&str, CredHandle)],
     ) -> Result<Self, trihound_sspi::Error> {
-        if handles.is_empty() {
-            return Err(sspi_error(NegotiationFailed { tried: Vec::new() }));
-        }
-        let arms = handles
+        let parts = handles
             .iter()
-            .map(|(package, handle)| {
-                let credential = mechanisms.own_credential(*handle)?;
-                let mechanism = mechanisms.mechanism(package)?.ok_or_else(|| {
-                    sspi_error(ApiMisuse::NotAMechanism {
-                        package: (*package).to_owned(),
-                        reason: "it has no object identifier (SecurityPackage::mechanism)",
-                    })
-                })?;
-                Ok(Candidate::Usable(Arc::new(Arm {
-                    info: mechanisms.query_security_package_info(package)?,
-                    mechanism,
-                    credential,
-                })))
+            .map(|(package, handle)| (*package, Ok(*handle)))
+            .collect();
+        Self::from_outcomes(mechanisms, parts)
+    }
+
+    /// As [`Self::from_handles`], with the reason why for each package that has no credential: it is told
+    /// when the negotiation fails, and to the mechanism that is used instead.
+    ///
+    /// # Errors
+    ///
+    /// As there; and without any handle, [`NegotiationFailed`] with the reasons.
+    pub fn from_outcomes(
+        mechanisms: &SecurityFunctionTable,
+        parts: Vec<(&str, Result<CredHandle, trihound_sspi::Error>)>,
+    ) -> Result<Self, trihound_sspi::Error> {
+        let arms = parts
+            .into_iter()
+            .map(|(package, outcome)| match outcome {
+                Ok(handle) => arm(mechanisms, package, handle),
+                Err(error) => Ok(Candidate::Unusable(Attempt {
+                    package: package.to_owned(),
+                    error,
+                    begun: false,
+                })),
             })
-            .collect::<Result<Arc<[Candidate]>, trihound_sspi::Error>>()?;
+            .collect::<Result<Vec<Candidate>, trihound_sspi::Error>>()?;
+        let arms: Arc<[Candidate]> = usable_or_reasons(arms)?;
         Ok(Self {
             outbound: Arc::clone(&arms),
             inbound: arms,
@@ -210,6 +219,30 @@ fn acquire_direction(
             }
         });
     }
+    usable_or_reasons(candidates)
+}
+
+fn arm(
+    mechanisms: &SecurityFunctionTable,
+    package: &str,
+    handle: CredHandle,
+) -> Result<Candidate, trihound_sspi::Error> {
+    let credential = mechanisms.own_credential(handle)?;
+    let mechanism = mechanisms.mechanism(package)?.ok_or_else(|| {
+        sspi_error(ApiMisuse::NotAMechanism {
+            package: package.to_owned(),
+            reason: "it has no object identifier (SecurityPackage::mechanism)",
+        })
+    })?;
+    Ok(Candidate::Usable(Arc::new(Arm {
+        info: mechanisms.query_security_package_info(package)?,
+        mechanism,
+        credential,
+    })))
+}
+
+/// The candidates, if one of them is usable; else why none is.
+fn usable_or_reasons(candidates: Vec<Candidate>) -> Result<Arc<[Candidate]>, trihound_sspi::Error> {
     if usable(&candidates).next().is_some() {
         return Ok(candidates.into());
     }
@@ -226,14 +259,19 @@ fn acquire_direction(
 
 /// `PackageList` of SEC_WINNT_AUTH_IDENTITY_EX: names that may be used, and names with `!` that may
 /// not; a list of the latter alone permits all others. Its order says nothing.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct PackageList<'a> {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackageList<'a> {
     named: Vec<&'a str>,
     excluded: Vec<&'a str>,
 }
 
 impl<'a> PackageList<'a> {
-    fn parse(text: Option<&'a str>) -> Result<Self, ApiMisuse> {
+    /// Reads a list; none permits all packages.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse::PackageList`] for a `!` without a name.
+    pub fn parse(text: Option<&'a str>) -> Result<Self, ApiMisuse> {
         let mut list = Self::default();
         let text = text.unwrap_or_default();
         for word in text
@@ -254,7 +292,9 @@ impl<'a> PackageList<'a> {
         Ok(list)
     }
 
-    fn permits(&self, package: &str) -> bool {
+    /// Whether the list lets this package be used.
+    #[must_use]
+    pub fn permits(&self, package: &str) -> bool {
         let in_list = |list: &[&str]| list.iter().any(|name| name.eq_ignore_ascii_case(package));
         !in_list(&self.excluded) && (self.named.is_empty() || in_list(&self.named))
     }

@@ -16,7 +16,7 @@ mod policy;
 mod status;
 
 pub use context::NegotiateContext;
-pub use credential::NegotiateCredential;
+pub use credential::{NegotiateCredential, PackageList};
 pub use error::{
     ApiMisuse, Attempt, Error, NegotiationFailed, PeerMisbehaved, PolicyError, Rejected,
 };
