@@ -9,6 +9,7 @@
 
 mod cts;
 mod nfold;
+mod ntlm;
 mod policy;
 mod scattered;
 mod string_to_key;
