@@ -3,6 +3,7 @@ mod der;
 mod files;
 mod gss;
 mod messages;
+mod ntlm;
 
 use std::fmt;
 
@@ -104,6 +105,20 @@ pub(crate) fn run_vector(op: &str, input: &Fields<'_>, output: &Fields<'_>) -> O
         "mic" => gss::mic(input, output),
         "unwrap" => gss::unwrap(input, output),
         "verify_mic" => gss::verify_mic(input, output),
+        "lmowfv1" => ntlm::lmowfv1(input, output),
+        "ntowfv1" => ntlm::ntowfv1(input, output),
+        "ntowfv2" => ntlm::ntowfv2(input, output),
+        "session_base_key_v1" => ntlm::session_base_key_v1(input, output),
+        "ntlmv1_response" => ntlm::ntlmv1_response(input, output),
+        "lmv1_response" => ntlm::lmv1_response(input, output),
+        "ntlmv1_ess_response" => ntlm::ntlmv1_ess_response(input, output),
+        "ntlmv2_response" => ntlm::ntlmv2_response(input, output),
+        "encrypted_session_key" => ntlm::encrypted_session_key(input, output),
+        "kxkey_v1" => ntlm::kxkey_v1(input, output),
+        "sealkey_ess" | "sealkey_no_ess" => ntlm::sealkey(input, output),
+        "ntlm_parse" => ntlm::parse(input, output),
+        "ntlm_mic" => ntlm::mic(input, output),
+        "av_pairs_parse" => ntlm::av_pairs(input, output),
         other => match not_supported(other) {
             Some(what) => Err(Stop::NotSupported(what)),
             None => Err(Stop::Fault(format!(
@@ -127,24 +142,7 @@ fn not_supported(op: &str) -> Option<NotSupported> {
         "negoex_parse" => NotSupported::NegoEx,
         "pac_parse" | "ticket_pac" | "kerb_validation_info" | "claims_parse" => NotSupported::Pac,
         "spnego_parse" | "mech_list_mic_ntlm" => NotSupported::Spnego,
-        "lmowfv1"
-        | "ntowfv1"
-        | "ntowfv2"
-        | "session_base_key_v1"
-        | "ntlmv1_response"
-        | "lmv1_response"
-        | "ntlmv1_ess_response"
-        | "ntlmv2_response"
-        | "encrypted_session_key"
-        | "kxkey_v1"
-        | "seal_ess"
-        | "seal_no_ess"
-        | "seal_ess_keys"
-        | "sealkey_ess"
-        | "sealkey_no_ess"
-        | "ntlm_parse"
-        | "ntlm_mic"
-        | "av_pairs_parse" => NotSupported::Ntlm,
+        "seal_ess" | "seal_no_ess" | "seal_ess_keys" => NotSupported::Ntlm,
         _ => return None,
     })
 }
