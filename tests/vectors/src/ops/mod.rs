@@ -23,8 +23,6 @@ pub enum NotSupported {
     NegoEx,
     /// MS-PAC.
     Pac,
-    /// MS-NLMP.
-    Ntlm,
     /// RFC 4178.
     Spnego,
     /// RFC 6803, enctypes 25 and 26.
@@ -41,7 +39,6 @@ impl fmt::Display for NotSupported {
             Self::CredSsp => "CredSSP",
             Self::NegoEx => "NegoEx",
             Self::Pac => "PAC",
-            Self::Ntlm => "NTLM",
             Self::Spnego => "SPNEGO",
             Self::Camellia => "Camellia",
             Self::Rc4Exp => "RC4-EXP",
@@ -116,6 +113,9 @@ pub(crate) fn run_vector(op: &str, input: &Fields<'_>, output: &Fields<'_>) -> O
         "encrypted_session_key" => ntlm::encrypted_session_key(input, output),
         "kxkey_v1" => ntlm::kxkey_v1(input, output),
         "sealkey_ess" | "sealkey_no_ess" => ntlm::sealkey(input, output),
+        "seal_ess" => ntlm::seal_ess(input, output),
+        "seal_ess_keys" => ntlm::seal_ess_keys(input, output),
+        "seal_no_ess" => ntlm::seal_no_ess(input, output),
         "ntlm_parse" => ntlm::parse(input, output),
         "ntlm_mic" => ntlm::mic(input, output),
         "av_pairs_parse" => ntlm::av_pairs(input, output),
@@ -142,7 +142,6 @@ fn not_supported(op: &str) -> Option<NotSupported> {
         "negoex_parse" => NotSupported::NegoEx,
         "pac_parse" | "ticket_pac" | "kerb_validation_info" | "claims_parse" => NotSupported::Pac,
         "spnego_parse" | "mech_list_mic_ntlm" => NotSupported::Spnego,
-        "seal_ess" | "seal_no_ess" | "seal_ess_keys" => NotSupported::Ntlm,
         _ => return None,
     })
 }

@@ -6,8 +6,9 @@ use trihound_ntlm::message::{
     AuthenticateMessage, ChallengeMessage, FileTime, MessageType, NegotiateMessage, NtResponse,
     NtlmV2Response, message_type, ntlmv2_temp,
 };
+use trihound_ntlm::tokens::MessageKeys;
 use trihound_ntlm::{AvFlags, NegotiateFlags, TargetInfo, danger};
-use trihound_secret::SecretString;
+use trihound_secret::{SecretBytes, SecretString};
 use trihound_sspi::ChannelBindings;
 
 use super::{Ran, Stop, ensure, must, refused};
@@ -143,6 +144,67 @@ pub(super) fn sealkey(input: &Fields<'_>, output: &Fields<'_>) -> Ran {
     };
     let sealing = compute::seal_key(flags(input)?, &key(input, "session_key")?, side);
     Ok(output.same_bytes("key", sealing.expose())?)
+}
+
+/// Seals a message, compares it, and reads it back; a changed bit of either part is refused.
+fn seal_with(keys: &MessageKeys, input: &Fields<'_>, output: &Fields<'_>) -> Ran {
+    let (number, plain) = (input.narrow("seq")?, input.bytes("plaintext")?);
+    let mut bytes = plain.clone();
+    let signature = must("sealing", keys.seal(number, &mut bytes))?;
+    output.same_bytes("ciphertext", &bytes)?;
+    output.same_bytes("signature", &signature)?;
+    let whole = [bytes.as_slice(), &signature].concat();
+    let open = |whole: &[u8]| {
+        let (sealed, signature) = whole.split_at(plain.len());
+        let mut sealed = sealed.to_vec();
+        keys.unseal(number, &mut sealed, signature).map(|()| sealed)
+    };
+    ensure(
+        must("opening", open(&whole))? == plain,
+        "opening does not give the plaintext back",
+    )?;
+    // Bytes 4 to 7 of a signature without extended session security mean nothing (MS-NLMP section 2.2.2.9.1).
+    let ignored = if input.has("signing_key") || output.has("signing_key") {
+        0..0
+    } else {
+        plain.len() + 4..plain.len() + 8
+    };
+    for index in (0..whole.len()).filter(|index| !ignored.contains(index)) {
+        let mut changed = whole.clone();
+        changed[index] ^= 1;
+        ensure(
+            open(&changed).is_err(),
+            &format!("accepted with byte {index} changed"),
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) fn seal_ess(input: &Fields<'_>, output: &Fields<'_>) -> Ran {
+    let (flags, session) = (flags(input)?, key(input, "session_key")?);
+    let sealing = compute::seal_key(flags, &session, Side::Client);
+    output.same_bytes("sealing_key", sealing.expose())?;
+    let signing = compute::sign_key(flags, &session, Side::Client)
+        .ok_or_else(|| Stop::Fault("there is no signing key".to_owned()))?;
+    output.same_bytes("signing_key", signing.expose())?;
+    let keys = MessageKeys::new(flags, &session, Side::Client);
+    seal_with(&keys, input, output)
+}
+
+pub(super) fn seal_ess_keys(input: &Fields<'_>, output: &Fields<'_>) -> Ran {
+    let (sealing, signing) = (array(input, "sealing_key")?, array(input, "signing_key")?);
+    let keys = MessageKeys::extended(sealing, signing, input.truth("key_exch")?);
+    seal_with(&keys, input, output)
+}
+
+pub(super) fn seal_no_ess(input: &Fields<'_>, output: &Fields<'_>) -> Ran {
+    let extended = NegotiateFlags::NEGOTIATE_EXTENDED_SESSIONSECURITY;
+    ensure(
+        !flags(input)?.contains(extended),
+        "the flags have extended session security",
+    )?;
+    let keys = MessageKeys::legacy(SecretBytes::from(input.bytes("sealing_key")?));
+    seal_with(&keys, input, output)
 }
 
 pub(super) fn parse(input: &Fields<'_>, output: &Fields<'_>) -> Ran {

@@ -144,11 +144,11 @@ fn a_file_that_cannot_be_read_or_has_no_vectors_fails() {
 
 #[test]
 fn what_is_not_supported_is_counted_by_kind() {
-    let report = run_text("made-up.json", &file("ntowfv1", "{}", r#"{"hash": ""}"#));
-    assert_eq!(report.not_supported.get(&NotSupported::Ntlm), Some(&1));
+    let report = run_text("made-up.json", &file("spake", "{}", r#"{"w": ""}"#));
+    assert_eq!(report.not_supported.get(&NotSupported::Spake), Some(&1));
     assert_eq!(
         report.to_string(),
-        "made-up.json: 0 passed, 0 failed, 1 not supported (NTLM 1)"
+        "made-up.json: 0 passed, 0 failed, 1 not supported (SPAKE 1)"
     );
     let camellia = r#"{"etype": 26, "password": "61", "salt": "61", "params": "00000032"}"#;
     let report = run_text(
