@@ -25,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     target("asn1", 4096, targets::asn1::run),
     target("asn1-differential", 2048, targets::differential::run),
     target("gss-framing", 1024, targets::gss::run),
+    target("spnego", 1024, targets::spnego::run),
     target("keytab", 2048, targets::keytab::run),
     target("ccache", 4096, targets::ccache::run),
     target("kcm-reply", 4096, targets::kcm_reply::run),

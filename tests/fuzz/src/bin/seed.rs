@@ -132,6 +132,9 @@ fn from_vectors(seeds: &mut Seeds, file: &Value) -> std::io::Result<()> {
                     seeds.put("acceptor", &[&[enctype, 0], &token])?;
                 }
             }
+            "spnego_parse" => {
+                seeds.put("spnego", &[&[0], &field("token").unwrap_or_default()])?;
+            }
             "parse_8003" => {
                 seeds.put(
                     "gss-framing",
@@ -227,6 +230,11 @@ fn scripts(seeds: &mut Seeds) -> std::io::Result<()> {
         &[2, 7, 0, 8, 2, 65, 66, 2, 0, 60],
         &[1, 15, 0, 14, 2, 90],
     ];
+    for edit in edits {
+        for choice in [1, 3, 5, 7] {
+            seeds.put("spnego", &[&[choice], edit])?;
+        }
+    }
     for enctype in 0..ENCTYPES.len() as u8 {
         for choices in [0u8, 1, 2, 3, 4, 5, 6, 7, 0x15, 0x17, 0x23, 0x43, 0xff] {
             for edit in edits {

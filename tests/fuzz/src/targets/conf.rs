@@ -54,7 +54,10 @@ pub fn run(data: &[u8]) {
             let _ = warning.to_string();
         }
         for realm in config.realms.keys() {
-            let _ = (config.login_defaults(realm), config.capath(realm, "EXAMPLE.TEST"));
+            let _ = (
+                config.login_defaults(realm),
+                config.capath(realm, "EXAMPLE.TEST"),
+            );
             let _ = config.appdefault("telnet", Some(realm), "option");
         }
         let _ = (

@@ -15,5 +15,6 @@ pub mod kkdcp;
 pub mod krb_cred;
 pub mod messages;
 pub mod names;
+pub mod spnego;
 pub mod tgs_exchange;
 pub mod tokens;
