@@ -209,8 +209,10 @@ impl SessionSecurity {
     ///
     /// NTLM's signature does not say whether the message beside it is encrypted. What the context
     /// negotiated is tried first and the other way after it, since Windows' LDAP client encrypts
-    /// where only signing was negotiated, and SECQOP_WRAP_NO_ENCRYPT only signs where both were.
-    /// Without extended session security there is no second try.
+    /// where only signing was negotiated, and SECQOP_WRAP_NO_ENCRYPT only signs where both were. An
+    /// empty message looks the same both ways; so may one of a byte or two without key exchange, and a
+    /// context without it had better stay with one of them. Without extended session security there is
+    /// no second try.
     ///
     /// # Errors
     ///
