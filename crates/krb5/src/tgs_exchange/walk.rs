@@ -233,6 +233,13 @@ impl Walk {
             }
             .into());
         };
+        // Active Directory answers for another name of a ticket-granting service of its own, such as the
+        // domain's NetBIOS name, with a ticket-granting ticket for itself; asked without canonicalization
+        // it gives the name that was meant. MIT krb5 asks again, too.
+        if next == self.realm && self.is_last_step() && self.request.canonicalize {
+            self.request.canonicalize = false;
+            return Ok(Arrived::OnTheWay(Box::new(self)));
+        }
         let is_loop = self.visited.contains(&next);
         self.visited.push(next.clone());
         // RFC 6806 8: a client detects loops and limits the number of referrals.

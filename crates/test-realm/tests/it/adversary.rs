@@ -269,8 +269,9 @@ fn as_and_tgs_rows() -> Vec<Row> {
         row!(
             90,
             Tgs,
+            // Asked again without canonicalization, and then no referral is an answer.
             Fault::ReferralTo(REALM.into()),
-            kdc!(KdcMisbehaved::ReferralLoop { .. })
+            kdc!(KdcMisbehaved::ServerDiffers { .. })
         ),
         row!(
             90,

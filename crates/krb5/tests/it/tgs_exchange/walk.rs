@@ -50,13 +50,15 @@ fn row_90_referral_loops_and_endless_ones_are_refused() {
         panic!()
     };
     assert_eq!(path, "TEST.EXAMPLE -> A.EXAMPLE -> TEST.EXAMPLE");
-    let (result, _) = walk(&world, referral_request(&world), |_, _| {
+    // To itself once, which is asked again without referrals, and once more.
+    let (result, requests) = walk(&world, referral_request(&world), |_, _| {
         Some(krbtgt(REALM, REALM))
     });
     assert!(matches!(
         kdc_fault(result),
-        KdcMisbehaved::ReferralLoop { .. }
+        KdcMisbehaved::ServerDiffers { .. }
     ));
+    assert_eq!(requests.len(), 2);
 
     let (result, requests) = walk(&world, referral_request(&world), |realm, _| {
         Some(krbtgt(&format!("{realm}X"), realm))
@@ -66,6 +68,34 @@ fn row_90_referral_loops_and_endless_ones_are_refused() {
         KdcMisbehaved::TooManyReferrals { limit: 10, .. }
     ));
     assert_eq!(requests.len(), 10);
+}
+
+/// Active Directory leads a second name of its own ticket-granting service to the first; the ticket that is meant
+/// comes without canonicalization.
+#[test]
+fn row_90_a_referral_to_the_realm_itself_is_asked_again_without() {
+    let world = World::new();
+    let asked = Principal::service("krbtgt", "NETBIOS", "");
+    let request = TgsRequest::new(Kdc::new(&world).tgt(), asked);
+    let calls = core::cell::Cell::new(0);
+    let (result, requests) = walk(&world, request, |_, asked| {
+        calls.set(calls.get() + 1);
+        Some(match calls.get() {
+            1 => krbtgt(REALM, REALM),
+            _ => asked.clone(),
+        })
+    });
+    let outcome = result.unwrap();
+    assert_eq!(outcome.credentials.server, krbtgt("NETBIOS", REALM));
+    assert!(outcome.tgts.is_empty());
+    let may_refer: Vec<bool> = requests
+        .iter()
+        .map(|request| {
+            let options = request_body(request).kdc_options;
+            options.contains(KdcOptions::CANONICALIZE)
+        })
+        .collect();
+    assert_eq!(may_refer, [true, false]);
 }
 
 /// Conformance row 90: a referral is good only if the realm that was asked issued it.
