@@ -1,0 +1,123 @@
+//! Verification against hashes that this host has.
+
+use trihound_crypto::ntlm::{NtHash, ResponseKeyNt, danger};
+use trihound_sansio::{Exchange, Progress, Reply};
+use trihound_secret::{SecretArray, constant_time_eq};
+
+use super::{NtlmAccounts, NtlmLogon, NtlmVerifier, Verification, VerifiedAccount};
+use crate::error::VerifierFailure;
+
+/// The length of NTProofStr, with which an NTLMv2 response begins (MS-NLMP section 2.2.2.8).
+const PROOF_LENGTH: usize = 16;
+
+/// Whose hash stands in where there is no such account. Nobody logs in with it: the account's absence
+/// is remembered apart.
+const NOBODY: [u8; 16] = [0x6e; 16];
+
+/// Verifies responses against the NT hashes of [`NtlmAccounts`].
+///
+/// A client whose account does not exist is computed for like any other, so that neither the answer
+/// nor its time tells an unknown user from a wrong password (conformance row 161).
+#[derive(Debug, Default)]
+pub struct LocalVerifier<A> {
+    accounts: A,
+    guests: bool,
+}
+
+impl<A: NtlmAccounts> LocalVerifier<A> {
+    /// A verifier over these accounts.
+    #[must_use]
+    pub fn new(accounts: A) -> Self {
+        Self {
+            accounts,
+            guests: false,
+        }
+    }
+
+    /// Clients without an account here become guests, who have no key and proved nothing. The policy
+    /// has to let guests in as well ([`crate::danger::allow_guests`]).
+    #[must_use]
+    pub fn with_guests(mut self) -> Self {
+        self.guests = true;
+        self
+    }
+
+    /// The accounts.
+    pub fn accounts(&self) -> &A {
+        &self.accounts
+    }
+
+    fn decide(&self, logon: &NtlmLogon) -> Result<VerifiedAccount, VerifierFailure> {
+        let found = self
+            .accounts
+            .find(&logon.user, &logon.domain, logon.domain_is_own);
+        let stand_in = NtHash::from_bytes(NOBODY);
+        let hash = found.as_ref().map_or(&stand_in, |account| &account.nt_hash);
+        let proved = match logon.ntlm_v1 {
+            None => prove_v2(hash, logon),
+            Some(extended) => prove_v1(hash, logon, extended),
+        };
+        match (found, proved) {
+            (Some(account), Some(session_base_key)) => Ok(VerifiedAccount::user(
+                account.user,
+                account.domain,
+                session_base_key,
+            )),
+            (None, _) if self.guests => Ok(VerifiedAccount::guest(
+                logon.user.as_str(),
+                logon.domain.as_str(),
+            )),
+            _ => Err(VerifierFailure::LogonFailed),
+        }
+    }
+}
+
+/// SessionBaseKey, if the response is the one of this hash (MS-NLMP section 3.3.2).
+fn prove_v2(hash: &NtHash, logon: &NtlmLogon) -> Option<SecretArray<16>> {
+    let (proof, temp) = logon.nt_response.split_at_checked(PROOF_LENGTH)?;
+    let key: ResponseKeyNt = hash.response_key(&logon.user, &logon.domain);
+    let expected = key.mac(&[&logon.server_challenge, temp]);
+    let session_base_key = SecretArray::from(key.mac(&[&expected]));
+    // Conformance row 161: in constant time.
+    constant_time_eq(&expected, proof).then_some(session_base_key)
+}
+
+/// The same for NTLMv1 (MS-NLMP section 3.3.1), which only [`crate::danger`] lets come so far.
+fn prove_v1(hash: &NtHash, logon: &NtlmLogon, extended: bool) -> Option<SecretArray<16>> {
+    let challenge = if extended {
+        let client_challenge = logon.lm_response.get(..8)?;
+        let digest = trihound_crypto::md5(&[&logon.server_challenge, client_challenge]);
+        let (head, _) = digest.split_first_chunk::<8>()?;
+        *head
+    } else {
+        logon.server_challenge
+    };
+    let expected = danger::des_response(hash.expose(), &challenge);
+    constant_time_eq(&expected, &logon.nt_response).then(|| danger::session_base_key(hash))
+}
+
+impl<A: NtlmAccounts> NtlmVerifier for LocalVerifier<A> {
+    fn verify(&self, logon: NtlmLogon) -> Verification {
+        Box::new(Decided(Some(self.decide(&logon))))
+    }
+}
+
+/// A verification that needs no round trip.
+struct Decided(Option<Result<VerifiedAccount, VerifierFailure>>);
+
+impl Exchange for Decided {
+    type Output = VerifiedAccount;
+    type Error = VerifierFailure;
+
+    fn step(
+        &mut self,
+        _reply: Option<Reply<'_>>,
+    ) -> Result<Progress<VerifiedAccount>, VerifierFailure> {
+        match self.0.take() {
+            Some(decision) => decision.map(Progress::Done),
+            None => Err(VerifierFailure::Unavailable {
+                reason: "the verification is over already".to_owned(),
+            }),
+        }
+    }
+}
