@@ -131,9 +131,11 @@ impl NegotiateCredential {
 
     /// The mechanisms that were left out, and why.
     pub fn left_out(&self) -> impl Iterator<Item = &Attempt> {
+        let shared = Arc::ptr_eq(&self.outbound, &self.inbound);
+        let inbound: &[Candidate] = if shared { &[] } else { &self.inbound };
         self.outbound
             .iter()
-            .chain(self.inbound.iter())
+            .chain(inbound)
             .filter_map(|candidate| match candidate {
                 Candidate::Unusable(attempt) => Some(attempt),
                 Candidate::Usable(_) => None,

@@ -12,6 +12,9 @@ pub enum Error {
     /// The peer's token cannot be read (RFC 4178 section 4.2).
     #[error("the negotiation token cannot be read: {0}; does the peer speak SPNEGO (RFC 4178)?")]
     InvalidMessage(#[from] DecodeError),
+    /// The optimistic token of NEGOEX cannot be read (MS-NEGOEX section 2.2).
+    #[error(transparent)]
+    NegoEx(#[from] crate::negoex::NegoExError),
     /// The peer broke a rule of the negotiation.
     #[error(transparent)]
     PeerMisbehaved(#[from] PeerMisbehaved),
@@ -355,6 +358,14 @@ pub enum ApiMisuse {
         "the credential has no direction; acquire it with SECPKG_CRED_INBOUND, SECPKG_CRED_OUTBOUND or SECPKG_CRED_BOTH"
     )]
     NoDirection,
+    /// The credential was not acquired for this direction.
+    #[error("the credential was not acquired for {direction} use; acquire it with {flag}")]
+    OtherDirection {
+        /// Inbound or outbound.
+        direction: &'static str,
+        /// The flag to acquire it with.
+        flag: &'static str,
+    },
     /// The package list has a `!` without a name.
     #[error(
         "the package list {list:?} has a '!' without a package behind it; write it like Kerberos,!NTLM"
@@ -394,6 +405,7 @@ impl From<Error> for trihound_sspi::Error {
         // The chain below shows the error of the culprit, without this crate's wrapper.
         let status = error.status();
         match error {
+            Error::NegoEx(inner) => Self::from_source(status, inner),
             Error::PeerMisbehaved(inner) => Self::from_source(status, inner),
             Error::Rejected(inner) => Self::from_source(status, inner),
             Error::NegotiationFailed(inner) => Self::from_source(status, inner),

@@ -7,13 +7,23 @@
 //! What it adds to a mechanism is the choice between several, and the proof that nobody on the way
 //! bent that choice: the mechListMIC, made and checked by the mechanism that was chosen.
 
+mod acceptor;
+mod arrival;
 mod context;
 mod credential;
 pub mod danger;
 mod error;
+mod initiator;
+mod mechanism;
+pub mod negoex;
 mod package;
 mod policy;
+mod proof;
+mod query;
+mod raw;
+mod search;
 mod status;
+mod target;
 
 pub use context::NegotiateContext;
 pub use credential::{NegotiateCredential, PackageList};
@@ -22,5 +32,3 @@ pub use error::{
 };
 pub use package::{Negotiate, NegotiateConfig};
 pub use policy::{Fallback, NegotiatePolicy, RawTokens};
-
-pub mod negoex;

@@ -2,17 +2,20 @@
 
 use core::fmt;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use trihound_sansio::Reply;
 use trihound_sspi::{
-    AcceptRequest, AcquireRequest, ContextAttribute, ContextAttributeValue, Expiry, FunctionSet,
-    InitializeRequest, SecBufferDesc, SecPkgCapabilities, SecPkgInfo, SecurityFunctionTable,
-    SecurityPackage, Step,
+    AcceptRequest, AccessToken, AcquireRequest, ContextAttribute, ContextAttributeValue,
+    CredentialAttribute, CredentialAttributeValue, Expiry, FunctionSet, InitializeRequest,
+    SecBufferDesc, SecPkgCapabilities, SecPkgInfo, SecurityFunctionTable, SecurityPackage, Step,
 };
 
-use crate::context::NegotiateContext;
+use crate::context::{NegotiateContext, State, deliver};
 use crate::credential::{self, NegotiateCredential};
+use crate::error::ApiMisuse;
 use crate::policy::NegotiatePolicy;
+use crate::{arrival, query, search};
 
 /// `wRPCID` of Negotiate: RPC_C_AUTHN_GSS_NEGOTIATE.
 const RPC_ID: u16 = 9;
@@ -101,6 +104,10 @@ impl Negotiate {
         &self.config.mechanisms
     }
 
+    fn max_token(&self) -> usize {
+        usize::try_from(self.info.max_token).unwrap_or(usize::MAX)
+    }
+
     /// The package's policy; a credential may have its own.
     #[must_use]
     pub fn policy(&self) -> &NegotiatePolicy {
@@ -152,73 +159,173 @@ impl SecurityPackage for Negotiate {
             .unwrap_or(Expiry::Never)
     }
 
+    fn query_credentials_attributes(
+        &self,
+        credential: &NegotiateCredential,
+        attribute: CredentialAttribute,
+    ) -> Result<CredentialAttributeValue, trihound_sspi::Error> {
+        let arm = credential
+            .preferred()
+            .ok_or_else(|| trihound_sspi::Error::unsupported("QueryCredentialsAttributes"))?;
+        self.config
+            .mechanisms
+            .query_credentials_attributes(arm.credential.handle(), attribute)
+    }
+
     fn initialize_security_context(
         &self,
-        _: &NegotiateCredential,
-        _: &mut Option<NegotiateContext>,
-        _: InitializeRequest<'_>,
-        _: &mut SecBufferDesc<'_, '_>,
+        credential: &NegotiateCredential,
+        context: &mut Option<NegotiateContext>,
+        request: InitializeRequest<'_>,
+        output: &mut SecBufferDesc<'_, '_>,
     ) -> Result<Step, trihound_sspi::Error> {
-        Err(trihound_sspi::Error::unsupported(
-            "InitializeSecurityContext",
-        ))
+        let token = request.input.and_then(|input| input.token());
+        let outcome = match context.take().map(|context| context.0) {
+            None => search::begin(
+                credential,
+                &request,
+                &self.config.mechanisms,
+                &self.config.policy,
+            ),
+            Some(State::ExpectReply(waiting)) => waiting.step(token, &request),
+            Some(State::Undelivered(undelivered)) => Ok(undelivered.again()),
+            Some(State::Established(session)) => session.once_more(token),
+            Some(State::FirstExchange(_) | State::InitiatorExchange(_)) => {
+                Err(ApiMisuse::ExchangeUnderWay.into())
+            }
+            Some(
+                State::ExpectInit(_)
+                | State::ExpectResponse(_)
+                | State::AcceptorExchange(_)
+                | State::ExpectRaw(_)
+                | State::ExpectRawExchange(_),
+            ) => Err(ApiMisuse::OtherRole { role: "acceptor" }.into()),
+        };
+        deliver(context, outcome, self.max_token(), output)
     }
+
     fn accept_security_context(
         &self,
-        _: &NegotiateCredential,
-        _: &mut Option<NegotiateContext>,
-        _: AcceptRequest<'_>,
-        _: &mut SecBufferDesc<'_, '_>,
+        credential: &NegotiateCredential,
+        context: &mut Option<NegotiateContext>,
+        request: AcceptRequest<'_>,
+        output: &mut SecBufferDesc<'_, '_>,
     ) -> Result<Step, trihound_sspi::Error> {
-        Err(trihound_sspi::Error::unsupported("AcceptSecurityContext"))
+        let token = request.input.and_then(|input| input.token());
+        let outcome = match context.take().map(|context| context.0) {
+            None => arrival::begin(
+                credential,
+                &request,
+                &self.config.mechanisms,
+                &self.config.policy,
+                output,
+            ),
+            Some(State::ExpectInit(waiting)) => waiting.step(token, &request),
+            Some(State::ExpectResponse(waiting)) => waiting.step(token, &request),
+            Some(State::ExpectRaw(waiting)) => waiting.step(token, &request),
+            Some(State::Undelivered(undelivered)) => Ok(undelivered.again()),
+            Some(State::Established(session)) => session.once_more(token),
+            Some(State::AcceptorExchange(_) | State::ExpectRawExchange(_)) => {
+                Err(ApiMisuse::ExchangeUnderWay.into())
+            }
+            Some(State::ExpectReply(_) | State::FirstExchange(_) | State::InitiatorExchange(_)) => {
+                Err(ApiMisuse::OtherRole { role: "initiator" }.into())
+            }
+        };
+        deliver(context, outcome, self.max_token(), output)
     }
+
     fn complete_exchange(
         &self,
-        _: &mut Option<NegotiateContext>,
-        _: Reply<'_>,
-        _: &mut SecBufferDesc<'_, '_>,
+        context: &mut Option<NegotiateContext>,
+        reply: Reply<'_>,
+        output: &mut SecBufferDesc<'_, '_>,
     ) -> Result<Step, trihound_sspi::Error> {
-        Err(trihound_sspi::Error::unsupported("complete_exchange"))
+        let outcome = match context.take().map(|context| context.0) {
+            Some(State::FirstExchange(waiting)) => waiting.step(reply),
+            Some(State::InitiatorExchange(waiting)) => waiting.step(reply),
+            Some(State::AcceptorExchange(waiting)) => waiting.step(reply),
+            Some(State::ExpectRawExchange(waiting)) => waiting.step(reply),
+            Some(State::Undelivered(undelivered)) => Ok(undelivered.again()),
+            _ => Err(ApiMisuse::NoExchange.into()),
+        };
+        deliver(context, outcome, self.max_token(), output)
     }
+
+    fn apply_control_token(
+        &self,
+        context: &mut NegotiateContext,
+        token: &mut SecBufferDesc<'_, '_>,
+    ) -> Result<(), trihound_sspi::Error> {
+        context.session()?.context.apply_control_token(token)
+    }
+
     fn make_signature(
         &self,
-        _: &mut NegotiateContext,
-        _: u32,
-        _: &mut SecBufferDesc<'_, '_>,
-        _: u32,
+        context: &mut NegotiateContext,
+        quality_of_protection: u32,
+        message: &mut SecBufferDesc<'_, '_>,
+        sequence_number: u32,
     ) -> Result<(), trihound_sspi::Error> {
-        Err(trihound_sspi::Error::unsupported("MakeSignature"))
+        let session = context.session()?;
+        session
+            .context
+            .make_signature(quality_of_protection, message, sequence_number)
     }
+
     fn verify_signature(
         &self,
-        _: &mut NegotiateContext,
-        _: &mut SecBufferDesc<'_, '_>,
-        _: u32,
+        context: &mut NegotiateContext,
+        message: &mut SecBufferDesc<'_, '_>,
+        sequence_number: u32,
     ) -> Result<u32, trihound_sspi::Error> {
-        Err(trihound_sspi::Error::unsupported("VerifySignature"))
+        let session = context.session()?;
+        session.context.verify_signature(message, sequence_number)
     }
+
     fn encrypt_message(
         &self,
-        _: &mut NegotiateContext,
-        _: u32,
-        _: &mut SecBufferDesc<'_, '_>,
-        _: u32,
+        context: &mut NegotiateContext,
+        quality_of_protection: u32,
+        message: &mut SecBufferDesc<'_, '_>,
+        sequence_number: u32,
     ) -> Result<(), trihound_sspi::Error> {
-        Err(trihound_sspi::Error::unsupported("EncryptMessage"))
+        let session = context.session()?;
+        session
+            .context
+            .encrypt_message(quality_of_protection, message, sequence_number)
     }
+
     fn decrypt_message(
         &self,
-        _: &mut NegotiateContext,
-        _: &mut SecBufferDesc<'_, '_>,
-        _: u32,
+        context: &mut NegotiateContext,
+        message: &mut SecBufferDesc<'_, '_>,
+        sequence_number: u32,
     ) -> Result<u32, trihound_sspi::Error> {
-        Err(trihound_sspi::Error::unsupported("DecryptMessage"))
+        let session = context.session()?;
+        session.context.decrypt_message(message, sequence_number)
     }
+
     fn query_context_attributes(
         &self,
-        _: &NegotiateContext,
-        _: ContextAttribute,
+        context: &NegotiateContext,
+        attribute: ContextAttribute,
     ) -> Result<ContextAttributeValue, trihound_sspi::Error> {
-        Err(trihound_sspi::Error::unsupported("QueryContextAttributes"))
+        query::query(context, attribute, &self.info)
+    }
+
+    fn set_context_attributes(
+        &self,
+        context: &mut NegotiateContext,
+        value: ContextAttributeValue,
+    ) -> Result<(), trihound_sspi::Error> {
+        context.session()?.context.set_context_attributes(value)
+    }
+
+    fn query_security_context_token(
+        &self,
+        context: &NegotiateContext,
+    ) -> Result<Arc<AccessToken>, trihound_sspi::Error> {
+        context.session()?.context.query_security_context_token()
     }
 }

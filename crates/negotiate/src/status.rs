@@ -9,7 +9,7 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> Status {
         match self {
-            Self::InvalidMessage(_) => Status::SEC_E_INVALID_TOKEN,
+            Self::InvalidMessage(_) | Self::NegoEx(_) => Status::SEC_E_INVALID_TOKEN,
             Self::PeerMisbehaved(error) => error.status(),
             Self::Rejected(error) => error.status(),
             Self::NegotiationFailed(error) => error.status(),
@@ -90,7 +90,7 @@ impl ApiMisuse {
             Self::NoExchange | Self::ExchangeUnderWay | Self::OtherRole { .. } => {
                 Status::SEC_E_INVALID_HANDLE
             }
-            Self::NoDirection => Status::SEC_E_NO_CREDENTIALS,
+            Self::NoDirection | Self::OtherDirection { .. } => Status::SEC_E_NO_CREDENTIALS,
             Self::PackageList { .. } => Status::SEC_E_INVALID_PARAMETER,
             Self::NotAMechanism { .. } => Status::SEC_E_SECPKG_NOT_FOUND,
             Self::CompleteAuthToken { .. } => Status::SEC_E_UNSUPPORTED_FUNCTION,
