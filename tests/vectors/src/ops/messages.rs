@@ -1,5 +1,6 @@
 use serde_json::Value;
-use trihound_asn1::gss::{self, TokenId, unwrap_token};
+use trihound_asn1::gss::{TokenId, unwrap_token};
+use trihound_asn1::spnego::{self, InitialToken};
 use trihound_asn1::{
     ApRep, ApReq, AsRep, AsReq, Authenticator, AuthorizationData, ChangePasswdData, EncTicketPart,
     KdcRep, KdcReq, KerberosTime, KrbCred, KrbError, KrbPriv, Message, PrincipalName, Realm,
@@ -9,7 +10,7 @@ use trihound_crypto::{Enctype, Key, KeyUsage};
 use trihound_sansio::Timestamp;
 
 use super::crypto::{key, policy};
-use super::{NotSupported, Ran, Stop, ensure, must, refused};
+use super::{Ran, Stop, ensure, must, refused};
 use crate::fields::{Fault, Fields};
 
 /// AD-IF-RELEVANT (RFC 4120 5.2.6.1) and AD-WIN2K-PAC (MS-PAC 3).
@@ -130,10 +131,15 @@ fn same_optional_name(
 }
 
 pub(super) fn ap_req_decrypt(input: &Fields<'_>, output: &Fields<'_>) -> Ran {
-    let token = input.bytes("token")?;
-    let (oid, _) = must("the framing", gss::unwrap_mechanism_token(&token))?;
-    if oid == gss::SPNEGO_OID {
-        return Err(Stop::NotSupported(NotSupported::Spnego));
+    let mut token = input.bytes("token")?;
+    if let InitialToken::Init(init) = must("the framing", spnego::parse_initial(&token))? {
+        ensure(
+            init.mech_types.first().is_some_and(|oid| oid == spnego::MS_KRB5),
+            "Kerberos is not the first mechanism of the list",
+        )?;
+        token = init
+            .mech_token
+            .ok_or_else(|| "the token of the negotiation has none of Kerberos".to_owned())?;
     }
     let framed = must("the framing", unwrap_token(&token))?;
     ensure(

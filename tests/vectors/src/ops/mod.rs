@@ -4,6 +4,7 @@ mod files;
 mod gss;
 mod messages;
 mod ntlm;
+mod spnego;
 
 use std::fmt;
 
@@ -19,12 +20,8 @@ pub enum NotSupported {
     Pkinit,
     /// MS-CSSP.
     CredSsp,
-    /// MS-NEGOEX.
-    NegoEx,
     /// MS-PAC.
     Pac,
-    /// RFC 4178.
-    Spnego,
     /// RFC 6803, enctypes 25 and 26.
     Camellia,
     /// RFC 4757's export variant, enctype 24.
@@ -37,9 +34,7 @@ impl fmt::Display for NotSupported {
             Self::Spake => "SPAKE",
             Self::Pkinit => "PKINIT",
             Self::CredSsp => "CredSSP",
-            Self::NegoEx => "NegoEx",
             Self::Pac => "PAC",
-            Self::Spnego => "SPNEGO",
             Self::Camellia => "Camellia",
             Self::Rc4Exp => "RC4-EXP",
         })
@@ -119,6 +114,9 @@ pub(crate) fn run_vector(op: &str, input: &Fields<'_>, output: &Fields<'_>) -> O
         "ntlm_parse" => ntlm::parse(input, output),
         "ntlm_mic" => ntlm::mic(input, output),
         "av_pairs_parse" => ntlm::av_pairs(input, output),
+        "spnego_parse" => spnego::token(input, output),
+        "mech_list_mic_ntlm" => spnego::mech_list_mic_ntlm(input, output),
+        "negoex_parse" => spnego::negoex(input, output),
         other => match not_supported(other) {
             Some(what) => Err(Stop::NotSupported(what)),
             None => Err(Stop::Fault(format!(
@@ -139,9 +137,7 @@ fn not_supported(op: &str) -> Option<NotSupported> {
         "spake" => NotSupported::Spake,
         "octetstring2key" | "agile_kdf" => NotSupported::Pkinit,
         "tsrequest_parse" | "tscredentials_parse" | "pubkey_hash" => NotSupported::CredSsp,
-        "negoex_parse" => NotSupported::NegoEx,
         "pac_parse" | "ticket_pac" | "kerb_validation_info" | "claims_parse" => NotSupported::Pac,
-        "spnego_parse" | "mech_list_mic_ntlm" => NotSupported::Spnego,
         _ => return None,
     })
 }
