@@ -8,5 +8,10 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod av_pairs;
 mod buffers;
+mod compute;
+mod handshake;
+mod messages;
 mod session;
+mod world;
