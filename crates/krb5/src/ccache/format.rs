@@ -353,8 +353,9 @@ impl<'a> Parser<'a> {
             return Ok((Entry::Config(ConfigEntry { server, data }), place));
         }
         // MIT gives a removed ticket an end at 0 and an authentication at -1, Heimdal the former
-        // alone; no ticket that is worth anything ends then. Of settings both change the realm.
-        if endtime == 0 || is_removed_config_realm(&server.realm) {
+        // alone; one that never had a time was not removed. Of settings both change the realm.
+        let is_removed = endtime == 0 && authtime != 0;
+        if is_removed || is_removed_config_realm(&server.realm) {
             return Ok((Entry::Removed, place));
         }
         let time = |seconds: u32| Timestamp::from_seconds(i64::from(seconds));

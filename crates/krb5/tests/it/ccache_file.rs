@@ -466,6 +466,12 @@ fn a_setting_and_a_removed_ticket_are_told_from_tickets() {
         unmarshal_credentials(bytes.expose()),
         Ok(Entry::Removed)
     ));
+    gone.authtime = gone.endtime;
+    let bytes = marshal_credentials(&gone).unwrap();
+    assert!(
+        matches!(unmarshal_credentials(bytes.expose()), Ok(Entry::Ticket(_))),
+        "without any time"
+    );
 }
 
 #[test]
