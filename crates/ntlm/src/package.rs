@@ -14,7 +14,8 @@ use crate::acquire;
 use crate::config::NtlmConfig;
 use crate::context::{MAX_TOKEN, NtlmContext, State, deliver, once_more};
 use crate::credential::NtlmCredential;
-use crate::error::{ContextError, sspi_error};
+use crate::error::{ContextError, PolicyError, sspi_error};
+use crate::event::Direction;
 use crate::message::is_ntlmssp;
 use crate::{acceptor, initiator, query};
 
@@ -61,6 +62,32 @@ impl Ntlm {
     #[must_use]
     pub fn config(&self) -> &NtlmConfig {
         &self.config
+    }
+
+    /// Whether the policy permits any use of this credential in that direction: what
+    /// AcquireCredentialsHandle asks, for a credential that a program made by itself.
+    ///
+    /// # Errors
+    ///
+    /// SEC_E_UNSUPPORTED_FUNCTION with [`crate::PolicyError::Denied`].
+    pub fn check_permitted(
+        &self,
+        credential: &NtlmCredential,
+        direction: Direction,
+    ) -> Result<(), trihound_sspi::Error> {
+        let policy = credential.policy(&self.config.policy);
+        let (rule, direction) = match direction {
+            Direction::Outgoing => (&policy.outgoing, "outgoing"),
+            Direction::Incoming => (&policy.incoming, "incoming"),
+        };
+        // MS-NLMP sections 3.1.5.1.1 and 3.2.5.1.2: ClientBlocked, ServerBlock (conformance row 160).
+        if !rule.permits_any() {
+            return Err(sspi_error(PolicyError::Denied {
+                direction,
+                target: None,
+            }));
+        }
+        Ok(())
     }
 }
 
