@@ -56,6 +56,9 @@ fn phrase(error: &Error, doing: Doing<'_>) -> Option<&'static str> {
         {
             Some("Password incorrect")
         }
+        Error::KdcMisbehaved(KdcMisbehaved::StartTimeDiffers { .. }) => {
+            Some("Clock skew too great in KDC reply")
+        }
         Error::Unreachable(_) => Some("Cannot contact any KDC"),
         Error::Credential(CredentialFailure::TicketExpired { .. }) => Some("Ticket expired"),
         _ => None,
@@ -99,6 +102,19 @@ mod tests {
         let begin = "Cannot contact any KDC while renewing credentials: ";
         assert!(text.starts_with(begin), "{text}");
         assert!(text.ends_with("start it"), "{text}");
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_told_first() {
+        let [expected, found] = [1, 4000].map(trihound_sansio::Timestamp::from_seconds);
+        let wrong = KdcMisbehaved::StartTimeDiffers {
+            expected,
+            found,
+            skew: 300,
+        };
+        let text = failed(DriveError::Protocol(wrong.into()), Doing::KeytabLogin).to_string();
+        let begin = "Clock skew too great in KDC reply while getting initial credentials: ";
+        assert!(text.starts_with(begin), "{text}");
     }
 
     #[test]

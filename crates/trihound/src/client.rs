@@ -1,22 +1,17 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use trihound_kdc_transport::Limits;
-use trihound_krb5::{Config, CredentialStore, Principal};
-use trihound_sansio::{Clock, RandomSource, Transport, drive};
-use trihound_secret::SecretString;
-use trihound_sspi::{
-    AcquireRequest, CredentialUse, Identity, InitiatorRequirements, RegisteredPackage,
-    SecurityFunctionTable, SecurityPackage,
-};
+use trihound_krb5::{Config, Principal};
+use trihound_sansio::{ExchangeRequest, Transport, TransportFailure, drive};
+use trihound_sspi::{InitiatorRequirements, OwnedCredHandle, SecurityFunctionTable};
 
+use crate::client_builder::ClientBuilder;
 use crate::connector::{Choice, Connector};
-use crate::flight::{Errand, Flights, Heard, Joined, LANDING_MARGIN, Leader};
+use crate::flight::{Errand, Heard, Joined, Leader};
 use crate::keeper::Keeper;
-use crate::settings::{KeytabSource, Settings, store_over};
 use crate::stream::SecureStream;
-use crate::tickets::{ClientCore, Need, Next, drive_failed};
-use crate::{Error, KdcTransport, Kerberos, KerberosCredential, cannot_install};
+use crate::tickets::{Need, Next, Tickets, drive_failed};
+use crate::{Error, KdcTransport, NtlmCredential, Package, Packages};
 
 /// What a client asks for when it says nothing else: the service proves itself, and messages are
 /// encrypted, in order and never twice.
@@ -27,6 +22,8 @@ const ASKED: InitiatorRequirements = InitiatorRequirements::MUTUAL_AUTH
     .union(InitiatorRequirements::SEQUENCE_DETECT);
 
 /// A client of services: one identity, its tickets, and the way to its KDCs.
+///
+/// It speaks Kerberos unless [`ClientBuilder::package`] chooses otherwise.
 ///
 /// It is cheap to clone, clones share the tickets, and any number of threads may use it at once.
 /// Whatever a ticket is needed for, one request for it is on the wire at a time; a ticket-granting
@@ -54,6 +51,8 @@ pub struct Client {
 /// How a client gets to its KDCs.
 #[derive(Clone)]
 pub(crate) enum Way {
+    /// There is none: its package asks no KDC.
+    Nowhere,
     /// As the configuration says.
     Configured(Arc<Config>),
     /// The program's own.
@@ -74,10 +73,108 @@ impl<T: Transport + Clone + Send + Sync + 'static> Transports for T {
 impl Way {
     pub(crate) fn transport(&self) -> Box<dyn Transport + Send> {
         match self {
+            Self::Nowhere => Box::new(Nowhere),
             Self::Configured(config) => Box::new(KdcTransport::new(Arc::clone(config))),
             Self::Own(transports) => transports.transport(),
         }
     }
+}
+
+/// The way of a client whose package asks nobody.
+#[derive(Clone, Copy)]
+pub(crate) struct Nowhere;
+
+impl Transport for Nowhere {
+    fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
+        Err(TransportFailure {
+            realm: request.realm.clone(),
+            attempts: Vec::new(),
+            advice:
+                "this client has no way to anybody but its service; give it one with transport()"
+                    .to_owned(),
+        })
+    }
+}
+
+/// What the clones of a client have in common.
+#[derive(Debug)]
+pub(crate) struct ClientCore {
+    pub(crate) table: SecurityFunctionTable,
+    pub(crate) credential: Arc<OwnedCredHandle>,
+    pub(crate) package: Package,
+    /// The tickets; `None` where Kerberos has no part.
+    pub(crate) tickets: Option<Arc<Tickets>>,
+    /// What a negotiation goes on with where there are no tickets.
+    pub(crate) fallback: Option<Fallback>,
+    /// What the program asks for; `None` where it leaves that to the client.
+    pub(crate) requirements: Option<InitiatorRequirements>,
+    pub(crate) max_message: usize,
+}
+
+/// A negotiation that goes on without Kerberos.
+#[derive(Debug)]
+pub(crate) struct Fallback {
+    pub(crate) packages: Packages,
+    pub(crate) ntlm: NtlmCredential,
+}
+
+impl ClientCore {
+    /// The tickets that a context with `target` needs, if it needs any.
+    pub(crate) fn tickets_for(&self, target: &str) -> Option<&Arc<Tickets>> {
+        // Negotiate does not ask Kerberos for an address, which no KDC knows.
+        let is_asked = self.package != Package::Negotiate || !is_address(target);
+        self.tickets.as_ref().filter(|_| is_asked)
+    }
+
+    /// What a handshake goes on with although its tickets could not be had: where the negotiation itself
+    /// would go on, for the same failure. `None`: it has its tickets.
+    pub(crate) fn prepared(
+        &self,
+        tickets: Result<(), trihound_sspi::Error>,
+    ) -> Result<Option<Arc<OwnedCredHandle>>, trihound_sspi::Error> {
+        match (tickets, &self.fallback) {
+            (Err(error), Some(fallback)) => fallback.after(error, &self.table).map(Some),
+            (tickets, _) => tickets.map(|()| None),
+        }
+    }
+
+    pub(crate) fn choice(&self, target: &str) -> Choice {
+        Choice {
+            target: target.to_owned(),
+            requirements: self.requirements.unwrap_or(ASKED),
+            is_own: self.requirements.is_some(),
+            bindings: None,
+        }
+    }
+}
+
+impl Fallback {
+    /// A credential that has NTLM alone, and knows why.
+    fn after(
+        &self,
+        error: trihound_sspi::Error,
+        table: &SecurityFunctionTable,
+    ) -> Result<Arc<OwnedCredHandle>, trihound_sspi::Error> {
+        let negotiate = self.packages.negotiate();
+        if !negotiate.package().policy().falls_back(error.status()) {
+            return Err(error);
+        }
+        tracing::debug!(%error, "There is no ticket; the negotiation goes on without Kerberos");
+        let credential = self
+            .packages
+            .negotiated(Err(error), Ok(self.ntlm.clone()))?;
+        let owned = table.own_credential(negotiate.adopt(credential)?)?;
+        Ok(Arc::new(owned))
+    }
+}
+
+/// Whether the host of a target name is an IP address.
+fn is_address(target: &str) -> bool {
+    let Ok(name) = trihound_sspi::ServicePrincipalName::parse(target) else {
+        return false;
+    };
+    let host = name.host.trim_start_matches('[').trim_end_matches(']');
+    host.parse::<std::net::IpAddr>().is_ok()
 }
 
 impl core::fmt::Debug for Client {
@@ -86,199 +183,6 @@ impl core::fmt::Debug for Client {
             .field("principal", &self.principal().map(ToString::to_string))
             .finish_non_exhaustive()
     }
-}
-
-/// Who a client is.
-enum Who {
-    /// Whoever the store says, or this principal with what the store has of it.
-    Stored(Option<String>),
-    Password(String, SecretString),
-    Keytab(String, KeytabSource),
-    Credential(KerberosCredential),
-}
-
-/// Makes a [`Client`] of choices; what is not chosen is the machine's.
-pub struct ClientBuilder {
-    settings: Settings,
-    who: Who,
-    transports: Option<Arc<dyn Transports>>,
-    requirements: InitiatorRequirements,
-}
-
-impl core::fmt::Debug for ClientBuilder {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("ClientBuilder").finish_non_exhaustive()
-    }
-}
-
-impl ClientBuilder {
-    /// This principal, with the tickets or client keys that the store has of it.
-    #[must_use]
-    pub fn principal(mut self, name: impl Into<String>) -> Self {
-        self.who = Who::Stored(Some(name.into()));
-        self
-    }
-
-    /// A user (`alice`, `alice@REALM`, `REALM\alice`) with a password. Tickets are kept in memory.
-    #[must_use]
-    pub fn password(mut self, user: impl Into<String>, password: impl Into<SecretString>) -> Self {
-        self.who = Who::Password(user.into(), password.into());
-        self
-    }
-
-    /// A principal with the keys of a keytab. Tickets are kept in memory. A file is read at every
-    /// login, so that a changed key is picked up.
-    #[must_use]
-    pub fn keytab(mut self, principal: impl Into<String>, keys: impl Into<KeytabSource>) -> Self {
-        self.who = Who::Keytab(principal.into(), keys.into());
-        self
-    }
-
-    /// A credential that the program made.
-    #[must_use]
-    pub fn credential(mut self, credential: KerberosCredential) -> Self {
-        self.who = Who::Credential(credential);
-        self
-    }
-
-    /// Another configuration than krb5.conf; no variable of the environment is read then but for the
-    /// names of cache and keytab, where these are asked for.
-    #[must_use]
-    pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
-        self.settings.config = Some(config.into());
-        self
-    }
-
-    /// Other tickets and keys than the machine's.
-    #[must_use]
-    pub fn store(mut self, store: Arc<dyn CredentialStore>) -> Self {
-        self.settings.store = Some(store);
-        self
-    }
-
-    /// A way to the KDCs of the program's own; a clone of it does each round trip.
-    #[must_use]
-    pub fn transport<T: Transport + Clone + Send + Sync + 'static>(mut self, transport: T) -> Self {
-        self.transports = Some(Arc::new(transport));
-        self
-    }
-
-    /// What is asked for in place of MUTUAL_AUTH, CONFIDENTIALITY, INTEGRITY, REPLAY_DETECT and
-    /// SEQUENCE_DETECT.
-    #[must_use]
-    pub fn requirements(mut self, requirements: InitiatorRequirements) -> Self {
-        self.requirements = requirements;
-        self
-    }
-
-    /// The longest message that is sent or taken, in bytes; 16 MiB otherwise.
-    #[must_use]
-    pub fn max_message(mut self, bytes: usize) -> Self {
-        self.settings.max_message = bytes;
-        self
-    }
-
-    /// Another clock than the machine's.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.settings.clock = clock;
-        self
-    }
-
-    /// Another source of randomness than the operating system's.
-    #[must_use]
-    pub fn random(mut self, random: Arc<dyn RandomSource>) -> Self {
-        self.settings.random = random;
-        self
-    }
-
-    /// A package that the program has, with its configuration, store, clock and randomness; those
-    /// given to the builder count for nothing then.
-    #[must_use]
-    pub fn package(mut self, package: &RegisteredPackage<Kerberos>) -> Self {
-        self.settings.package = Some(package.clone());
-        self
-    }
-
-    /// The client. Nobody is asked yet; [`Client::log_in`] does it, or the first connection.
-    ///
-    /// # Errors
-    ///
-    /// A broken krb5.conf, a keytab without the principal's keys, no identity at all.
-    pub fn build(mut self) -> Result<Client, Error> {
-        let config = self.settings.config()?;
-        let package = self.settings.package(matches!(self.who, Who::Stored(_)))?;
-        let credential = credential(self.who, &self.settings, &config, &package)?;
-        let table = SecurityFunctionTable::builder().package(&package).build()?;
-        let round_trip = Limits::from_config(&package.package().environment().config).total;
-        let handle = package.adopt(credential.clone())?;
-        let owned = table.own_credential(handle)?;
-        Ok(Client {
-            core: Arc::new(ClientCore {
-                table,
-                credential: Arc::new(owned),
-                kerberos: credential,
-                environment: package.package().environment().clone(),
-                flights: Flights::new(round_trip.saturating_add(LANDING_MARGIN)),
-                requirements: self.requirements,
-                max_message: self.settings.max_message,
-            }),
-            way: match self.transports {
-                Some(transports) => Way::Own(transports),
-                None => Way::Configured(config),
-            },
-        })
-    }
-}
-
-fn credential(
-    who: Who,
-    settings: &Settings,
-    config: &Config,
-    package: &RegisteredPackage<Kerberos>,
-) -> Result<KerberosCredential, Error> {
-    let mut request = AcquireRequest::new(CredentialUse::OUTBOUND);
-    Ok(match who {
-        Who::Credential(credential) => credential,
-        Who::Stored(principal) => {
-            request.principal = principal.as_deref();
-            package.package().acquire_credentials_handle(request)?
-        }
-        Who::Password(user, password) => {
-            let identity = Identity::password(user, None, password);
-            request.identity = Some(&identity);
-            package.package().acquire_credentials_handle(request)?
-        }
-        Who::Keytab(principal, keys) => {
-            let client =
-                Principal::parse(&principal, config.default_realm.as_deref()).map_err(|error| {
-                    trihound_sspi::Error::from(trihound_kerberos::Error::from(error))
-                })?;
-            match (keys, &settings.store) {
-                (KeytabSource::Keys(keytab), None) => {
-                    KerberosCredential::from_keytab(client, keytab)
-                }
-                (KeytabSource::Keys(keytab), Some(store)) => {
-                    KerberosCredential::from_keytab_in_store(client, keytab, Arc::clone(store))
-                }
-                (file, _) => {
-                    let store = store_over(file, settings.replaced_keys)?;
-                    let keytab = store.client_keytab().map_err(cannot_install)?;
-                    if keytab.of_principal(&client).next().is_none() {
-                        return Err(no_key(&client).into());
-                    }
-                    KerberosCredential::from_client_keytab(client, store)
-                }
-            }
-        }
-    })
-}
-
-fn no_key(client: &Principal) -> trihound_sspi::Error {
-    let missing = trihound_kerberos::CredentialError::NoKeyOfPrincipal {
-        principal: client.to_string(),
-    };
-    trihound_kerberos::Error::from(missing).into()
 }
 
 impl Client {
@@ -295,18 +199,13 @@ impl Client {
     /// Chooses who the client is, and in which world.
     #[must_use]
     pub fn builder() -> ClientBuilder {
-        ClientBuilder {
-            settings: Settings::default(),
-            who: Who::Stored(None),
-            transports: None,
-            requirements: ASKED,
-        }
+        ClientBuilder::new()
     }
 
-    /// Whose tickets it has.
+    /// Whose tickets it has; `None` for a client without Kerberos.
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
-        self.core.kerberos.principal()
+        self.core.tickets.as_ref()?.kerberos.principal()
     }
 
     /// Makes a context with the service of this name, such as `HTTP/web.example.com`, over a connection
@@ -328,15 +227,12 @@ impl Client {
     pub fn connector(&self, target: &str) -> Connector {
         Connector {
             client: self.clone(),
-            choice: Choice {
-                target: target.to_owned(),
-                requirements: self.core.requirements,
-                bindings: None,
-            },
+            choice: self.core.choice(target),
         }
     }
 
-    /// Gets a ticket-granting ticket if there is none, or a new one if half of its life is over.
+    /// Gets a ticket-granting ticket if there is none, or a new one if half of its life is over. A client
+    /// without Kerberos has nothing to get.
     ///
     /// # Errors
     ///
@@ -345,7 +241,8 @@ impl Client {
         Ok(self.ensure(None)?)
     }
 
-    /// Gets a ticket for a service, if there is none yet: what [`Self::connect`] does first.
+    /// Gets a ticket for a service, if there is none yet: what [`Self::connect`] does first. A client
+    /// without Kerberos has nothing to get.
     ///
     /// # Errors
     ///
@@ -370,14 +267,37 @@ impl Client {
     }
 
     pub(crate) fn ensure(&self, target: Option<&str>) -> Result<(), trihound_sspi::Error> {
-        let core = &self.core;
+        match &self.core.tickets {
+            Some(tickets) => self.ensure_tickets(tickets, target),
+            None => Ok(()),
+        }
+    }
+
+    /// Gets what a handshake needs, or finds that it can go on without.
+    pub(crate) fn prepare(
+        &self,
+        target: &str,
+    ) -> Result<Option<Arc<OwnedCredHandle>>, trihound_sspi::Error> {
+        match self.core.tickets_for(target) {
+            Some(tickets) => self
+                .core
+                .prepared(self.ensure_tickets(tickets, Some(target))),
+            None => Ok(None),
+        }
+    }
+
+    fn ensure_tickets(
+        &self,
+        core: &Tickets,
+        target: Option<&str>,
+    ) -> Result<(), trihound_sspi::Error> {
         let mut tried = Vec::new();
         while let Next::Fetch(errand, need) = core.next(target, &tried)? {
             let outcome = match core.join(&errand, target, &tried)? {
                 // It came meanwhile.
                 None => continue,
                 Some(Joined::Leader(leader)) => {
-                    let outcome = self.fetch(&errand, &leader);
+                    let outcome = self.fetch(core, &errand, &leader);
                     leader.land(&outcome, core.now());
                     outcome
                 }
@@ -400,8 +320,13 @@ impl Client {
         Ok(())
     }
 
-    fn fetch(&self, errand: &Errand, leader: &Leader) -> Result<(), trihound_sspi::Error> {
-        let exchange = self.core.exchange(errand)?;
+    fn fetch(
+        &self,
+        core: &Tickets,
+        errand: &Errand,
+        leader: &Leader,
+    ) -> Result<(), trihound_sspi::Error> {
+        let exchange = core.exchange(errand)?;
         drive(exchange, Heard(leader, self.way.transport())).map_err(drive_failed)?;
         Ok(())
     }

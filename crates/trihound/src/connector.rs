@@ -1,18 +1,22 @@
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 use trihound_sspi::{
     ChannelBindings, EstablishedAttributes, InitiatorAttributes, InitiatorRequirements,
+    OwnedCredHandle,
 };
 
+use crate::client::ClientCore;
 use crate::stream::{SecureStream, read_token, write_token};
-use crate::tickets::ClientCore;
-use crate::{Client, Error, Initiator, Leg, Refused, SecurityContext};
+use crate::{Client, Error, Initiator, Leg, Package, Refused, SecurityContext};
 
 /// What one connection asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct Choice {
     pub(crate) target: String,
     pub(crate) requirements: InitiatorRequirements,
+    /// Whether the program chose these.
+    pub(crate) is_own: bool,
     pub(crate) bindings: Option<Vec<u8>>,
 }
 
@@ -23,10 +27,17 @@ impl Choice {
     }
 
     pub(crate) fn initiator(&self, core: &ClientCore) -> Initiator {
-        let credential = core.credential.handle();
+        self.initiator_with(core, &core.credential)
+    }
+
+    pub(crate) fn initiator_with(
+        &self,
+        core: &ClientCore,
+        credential: &Arc<OwnedCredHandle>,
+    ) -> Initiator {
+        let handle = credential.handle();
         let mut initiator =
-            Initiator::new(&core.table, credential, &self.target, self.requirements)
-                .owning(&core.credential);
+            Initiator::new(&core.table, handle, &self.target, self.requirements).owning(credential);
         initiator.bind_buffer(self.bindings.clone());
         initiator
     }
@@ -63,11 +74,14 @@ impl Choice {
         let EstablishedAttributes::Initiator(got) = context.established().attributes else {
             return Ok(());
         };
+        let mut wanted = self.requirements;
+        if !self.is_own && context.mechanism()? == Package::Ntlm.name() {
+            // NTLM cannot prove the server, and a policy that lets it be used knows that.
+            wanted.remove(InitiatorRequirements::MUTUAL_AUTH);
+        }
         let missing: Vec<_> = CHECKED
             .iter()
-            .filter(|(asked, granted, _)| {
-                self.requirements.contains(*asked) && !got.contains(*granted)
-            })
+            .filter(|(asked, granted, _)| wanted.contains(*asked) && !got.contains(*granted))
             .map(|(_, _, name)| *name)
             .collect();
         if missing.is_empty() {
@@ -91,6 +105,7 @@ impl Connector {
     #[must_use]
     pub fn requirements(mut self, requirements: InitiatorRequirements) -> Self {
         self.choice.requirements = requirements;
+        self.choice.is_own = true;
         self
     }
 
@@ -187,7 +202,10 @@ impl ClientHandshake {
     /// [`Refused`], perhaps with a token for the service; the handshake is over then.
     pub fn step(&mut self, token: Option<&[u8]>) -> Result<Leg, Refused> {
         if !self.has_tickets {
-            self.client.ensure(Some(&self.choice.target))?;
+            if let Some(credential) = self.client.prepare(&self.choice.target)? {
+                let core = &self.client.core;
+                self.initiator = self.choice.initiator_with(core, &credential);
+            }
             self.has_tickets = true;
         }
         let mut transport = self.client.way.transport();

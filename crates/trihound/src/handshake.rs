@@ -244,6 +244,20 @@ impl Acceptor {
     ///
     /// [`Refused`], perhaps with a token for the peer; the handshake is over then.
     pub fn step(&mut self, input: &[u8]) -> Result<Leg, Refused> {
+        self.step_over(input, &mut NoTransport)
+    }
+
+    /// As [`Self::step`], for an acceptor that has to ask somebody: an NTLM verifier that is a domain
+    /// controller's client.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn step_over(
+        &mut self,
+        input: &[u8],
+        transport: &mut dyn Transport,
+    ) -> Result<Leg, Refused> {
         let buffers = self.common.input(Some(input));
         let request = AcceptRequest {
             requirements: self.requirements,
@@ -261,12 +275,7 @@ impl Acceptor {
                 &mut description,
             )
             .and_then(|outcome| {
-                complete_exchanges(
-                    &self.common.table,
-                    outcome,
-                    &mut description,
-                    &mut NoTransport,
-                )
+                complete_exchanges(&self.common.table, outcome, &mut description, transport)
             });
         drop(buffers);
         self.common.leg(outcome, &output)
@@ -282,7 +291,7 @@ impl Acceptor {
     }
 }
 
-/// An acceptor of the packages that exist asks nobody; a later one that does is told so.
+/// For acceptors that ask nobody; one that does is told so.
 struct NoTransport;
 
 impl Transport for NoTransport {
@@ -290,7 +299,7 @@ impl Transport for NoTransport {
         Err(TransportFailure {
             realm: request.realm.clone(),
             attempts: Vec::new(),
-            advice: "drive this acceptor through the function table, with a transport".to_owned(),
+            advice: "drive this acceptor with step_over(), and give it a transport".to_owned(),
         })
     }
 }

@@ -39,10 +39,13 @@ impl Keeper {
 fn keep(client: &Client, stop: &Stop) {
     let mut told = None;
     loop {
+        let Some(tickets) = &client.core.tickets else {
+            return;
+        };
         if let Err(error) = client.ensure(None) {
-            client.core.tell_keepers_failure(&error, &mut told);
+            tickets.tell_keepers_failure(&error, &mut told);
         }
-        let rest = client.core.rest();
+        let rest = tickets.rest();
         let is_due = stop.is_due.lock().unwrap_or_else(PoisonError::into_inner);
         let (is_due, _) = stop
             .told

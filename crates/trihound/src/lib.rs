@@ -122,6 +122,7 @@
 
 pub mod blocking;
 mod client;
+mod client_builder;
 mod connector;
 pub mod environment;
 mod error;
@@ -130,7 +131,9 @@ mod frame;
 mod handshake;
 mod keeper;
 mod message;
+mod packages;
 mod server;
+mod server_builder;
 mod settings;
 mod stream;
 mod tickets;
@@ -140,49 +143,51 @@ pub mod tokio;
 use std::sync::Arc;
 
 use trihound_krb5::{Config, CredentialStore, Environment};
-use trihound_sansio::{Clock, RandomSource, SystemClock};
+use trihound_sansio::{Clock, RandomSource};
 use trihound_sspi::{RegisteredPackage, SecurityFunctionTable, SecurityStatus};
 
-pub use client::{Client, ClientBuilder};
+pub use client::Client;
+pub use client_builder::ClientBuilder;
 pub use connector::{ClientHandshake, Connector};
 pub use error::{Error, Rejected};
 pub use handshake::{Acceptor, Initiator, Leg, Refused};
 pub use keeper::Keeper;
 pub use message::{Opened, SecurityContext};
-pub use server::{Server, ServerBuilder, ServerHandshake};
+pub use packages::{Package, Packages};
+pub use server::{Server, ServerHandshake};
+pub use server_builder::ServerBuilder;
 pub use settings::KeytabSource;
 pub use stream::SecureStream;
 pub use trihound_asn1 as asn1;
 pub use trihound_crypto as crypto;
 pub use trihound_crypto::OsRandom;
+pub use trihound_crypto::ntlm::NtHash;
 pub use trihound_kdc_transport as transport;
 pub use trihound_kdc_transport::KdcTransport;
 pub use trihound_kerberos as kerberos;
 pub use trihound_kerberos::{Kerberos, KerberosConfig, KerberosCredential};
 pub use trihound_krb5 as krb5;
+pub use trihound_negotiate as negotiate;
+pub use trihound_negotiate::{Negotiate, NegotiateConfig, NegotiateCredential, NegotiatePolicy};
+pub use trihound_ntlm as ntlm;
+pub use trihound_ntlm::{Ntlm, NtlmConfig, NtlmCredential, NtlmPolicy, NtlmRule};
 pub use trihound_sansio as sansio;
 pub use trihound_secret as secret;
 pub use trihound_sspi as sspi;
 
-/// InitSecurityInterface: the function table of this machine, with every package that there is.
+/// InitSecurityInterface: the function table of this machine, with every package that there is: Negotiate,
+/// Kerberos and NTLM. Negotiate chooses of the same Kerberos and the same NTLM, whose tickets and replay
+/// cache serve both ways.
 ///
-/// The configuration and the names of cache and keytab are read once, here; the files behind these
-/// names are read when they are needed, and again when they change.
+/// The configuration and the names of cache, keytab and files of accounts are read once, here; the files
+/// behind these names are read when they are needed, and again when they change. NTLM may be used in no
+/// direction unless TRIHOUND_NTLM says so.
 ///
 /// # Errors
 ///
-/// SEC_E_CANNOT_INSTALL, with the file and the line that is wrong.
+/// SEC_E_CANNOT_INSTALL, with the file and the line, or the variable, that is wrong.
 pub fn init_security_interface() -> Result<SecurityFunctionTable, sspi::Error> {
-    trace_if_asked();
-    let config = Arc::new(configuration()?);
-    let store = environment::UserStore::from_environment(&config).map_err(cannot_install)?;
-    let mut environment = Environment::new(Arc::new(SystemClock), Arc::new(OsRandom), config);
-    if !environment.config.noaddresses {
-        let addresses = environment::local_addresses().map_err(cannot_install)?;
-        environment.addresses = addresses.into();
-    }
-    let package = Kerberos::new(KerberosConfig::new(environment, Arc::new(store)));
-    security_function_table(&RegisteredPackage::new(package))
+    Packages::from_environment()?.table()
 }
 
 /// The way to the KDCs of this machine's krb5.conf.
@@ -207,7 +212,7 @@ pub fn kerberos(
     RegisteredPackage::new(Kerberos::new(KerberosConfig::new(environment, store)))
 }
 
-/// A function table over a Kerberos package.
+/// A function table over a Kerberos package alone; [`Packages::table`] is one over all.
 ///
 /// # Errors
 ///

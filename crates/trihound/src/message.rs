@@ -104,6 +104,19 @@ impl SecurityContext {
         self.context.query_context_attributes(attribute)
     }
 
+    /// The name of the package that speaks in the context, such as `Kerberos` or `NTLM`: behind Negotiate
+    /// the one that was chosen.
+    ///
+    /// # Errors
+    ///
+    /// Those of the package.
+    pub fn mechanism(&self) -> Result<String, Error> {
+        match self.query(ContextAttribute::NegotiationInfo)? {
+            ContextAttributeValue::NegotiationInfo(info) => Ok(info.package.name.into_owned()),
+            other => Err(other_answer(&other)),
+        }
+    }
+
     /// Encrypts and signs.
     ///
     /// # Errors
@@ -294,7 +307,7 @@ pub(crate) fn other_answer(value: &ContextAttributeValue) -> Error {
     Error::new(
         SecurityStatus::SEC_E_INTERNAL_ERROR,
         format!(
-            "asked for its sizes, the package answered {:?}",
+            "asked for something else, the package answered {:?}",
             value.attribute()
         ),
     )

@@ -1,26 +1,18 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
-use trihound_krb5::{Config, CredentialStore};
-use trihound_sansio::{Clock, RandomSource};
 use trihound_sspi::{
-    AcceptorAttributes, AcceptorRequirements, AcquireRequest, ChannelBindings, CredentialUse,
-    EstablishedAttributes, OwnedCredHandle, RegisteredPackage, SecurityFunctionTable,
-    SecurityPackage,
+    AcceptorAttributes, AcceptorRequirements, ChannelBindings, EstablishedAttributes,
+    OwnedCredHandle, SecurityFunctionTable,
 };
 
-use crate::settings::{KeytabSource, Settings, store_over};
+use crate::server_builder::ServerBuilder;
 use crate::stream::{SecureStream, read_token, write_token};
-use crate::{Acceptor, Error, Kerberos, KerberosCredential, Leg, Rejected, SecurityContext};
-
-/// What a server insists on when it says nothing else.
-const REQUIRED: AcceptorAttributes = AcceptorAttributes::CONFIDENTIALITY
-    .union(AcceptorAttributes::INTEGRITY)
-    .union(AcceptorAttributes::REPLAY_DETECT)
-    .union(AcceptorAttributes::SEQUENCE_DETECT);
+use crate::{Acceptor, Error, Leg, Rejected, SecurityContext};
 
 /// A service: its keys, and what it demands of clients.
+///
+/// It speaks Kerberos unless [`ServerBuilder::package`] chooses otherwise.
 ///
 /// It is cheap to clone, clones share the replay cache, and any number of threads may use it at once.
 /// A keytab file that changes is read again, and keys that it no longer has are served until the
@@ -56,148 +48,11 @@ pub struct Server {
 
 #[derive(Debug)]
 pub(crate) struct ServerCore {
-    table: SecurityFunctionTable,
-    credential: Arc<OwnedCredHandle>,
-    requirements: AcceptorRequirements,
-    required: AcceptorAttributes,
+    pub(crate) table: SecurityFunctionTable,
+    pub(crate) credential: Arc<OwnedCredHandle>,
+    pub(crate) requirements: AcceptorRequirements,
+    pub(crate) required: AcceptorAttributes,
     pub(crate) max_message: usize,
-}
-
-/// Makes a [`Server`] of choices; what is not chosen is the machine's.
-pub struct ServerBuilder {
-    settings: Settings,
-    principal: Option<String>,
-    keys: Option<KeytabSource>,
-    credential: Option<KerberosCredential>,
-    requirements: AcceptorRequirements,
-    required: AcceptorAttributes,
-}
-
-impl core::fmt::Debug for ServerBuilder {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("ServerBuilder").finish_non_exhaustive()
-    }
-}
-
-impl ServerBuilder {
-    /// Accepts as this principal alone, and not as any that the keytab has keys of.
-    #[must_use]
-    pub fn principal(mut self, name: impl Into<String>) -> Self {
-        self.principal = Some(name.into());
-        self
-    }
-
-    /// Other keys than those of the machine's keytab.
-    #[must_use]
-    pub fn keytab(mut self, keys: impl Into<KeytabSource>) -> Self {
-        self.keys = Some(keys.into());
-        self
-    }
-
-    /// For how long a key that a newer one replaced in the keytab stays in service: 24 hours otherwise. Zero
-    /// is never, for whoever exchanges keys because they were stolen. A store, a credential or a package of
-    /// the program's own decides by itself.
-    #[must_use]
-    pub fn serving_replaced_keys_for(mut self, lifetime: Duration) -> Self {
-        self.settings.replaced_keys = lifetime;
-        self
-    }
-
-    /// A credential that the program made.
-    #[must_use]
-    pub fn credential(mut self, credential: KerberosCredential) -> Self {
-        self.credential = Some(credential);
-        self
-    }
-
-    /// Another configuration than krb5.conf.
-    #[must_use]
-    pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
-        self.settings.config = Some(config.into());
-        self
-    }
-
-    /// Other keys than the machine's, from a store of the program's own.
-    #[must_use]
-    pub fn store(mut self, store: Arc<dyn CredentialStore>) -> Self {
-        self.settings.store = Some(store);
-        self
-    }
-
-    /// What AcceptSecurityContext is called with, such as ALLOW_MISSING_BINDINGS.
-    #[must_use]
-    pub fn requirements(mut self, requirements: AcceptorRequirements) -> Self {
-        self.requirements = requirements;
-        self
-    }
-
-    /// Which attributes a context must have, in place of CONFIDENTIALITY, INTEGRITY, REPLAY_DETECT and
-    /// SEQUENCE_DETECT. A client that did not ask for them is refused.
-    #[must_use]
-    pub fn require(mut self, attributes: AcceptorAttributes) -> Self {
-        self.required = attributes;
-        self
-    }
-
-    /// The longest message that is sent or taken, in bytes; 16 MiB otherwise.
-    #[must_use]
-    pub fn max_message(mut self, bytes: usize) -> Self {
-        self.settings.max_message = bytes;
-        self
-    }
-
-    /// Another clock than the machine's.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.settings.clock = clock;
-        self
-    }
-
-    /// Another source of randomness than the operating system's.
-    #[must_use]
-    pub fn random(mut self, random: Arc<dyn RandomSource>) -> Self {
-        self.settings.random = random;
-        self
-    }
-
-    /// A package that the program has, with its replay cache, configuration, store, clock and
-    /// randomness; those given to the builder count for nothing then, nor does [`Self::keytab`].
-    #[must_use]
-    pub fn package(mut self, package: &RegisteredPackage<Kerberos>) -> Self {
-        self.settings.package = Some(package.clone());
-        self
-    }
-
-    /// The server.
-    ///
-    /// # Errors
-    ///
-    /// A broken krb5.conf; a keytab that is missing, cannot be read or has no key of the principal.
-    pub fn build(mut self) -> Result<Server, Error> {
-        if let Some(keys) = self.keys {
-            self.settings.store = Some(store_over(keys, self.settings.replaced_keys)?);
-        }
-        let package = self.settings.package(self.credential.is_none())?;
-        let table = SecurityFunctionTable::builder().package(&package).build()?;
-        let credential = match self.credential {
-            Some(credential) => credential,
-            None => {
-                let mut request = AcquireRequest::new(CredentialUse::INBOUND);
-                request.principal = self.principal.as_deref();
-                package.package().acquire_credentials_handle(request)?
-            }
-        };
-        let owned = table.own_credential(package.adopt(credential)?)?;
-        Ok(Server {
-            core: Arc::new(ServerCore {
-                table,
-                credential: Arc::new(owned),
-                requirements: self.requirements,
-                required: self.required,
-                max_message: self.settings.max_message,
-            }),
-        })
-    }
 }
 
 impl Server {
@@ -213,14 +68,7 @@ impl Server {
     /// Chooses whose keys it has, and what it demands.
     #[must_use]
     pub fn builder() -> ServerBuilder {
-        ServerBuilder {
-            settings: Settings::default(),
-            principal: None,
-            keys: None,
-            credential: None,
-            requirements: AcceptorRequirements::empty(),
-            required: REQUIRED,
-        }
+        ServerBuilder::new()
     }
 
     /// Makes a context with whoever is at the other end of a connection.

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trihound_krb5::{Config, CredentialStore, Environment, Keytab, MemoryStore, ReplacedKeys};
+use trihound_negotiate::PackageList;
+use trihound_ntlm::{Ntlm, NtlmConfig, NtlmObserver, NtlmPolicy, NtlmVerifier};
 use trihound_sansio::{Clock, RandomSource, SystemClock};
-use trihound_sspi::{Error, RegisteredPackage};
+use trihound_sspi::{Error, RegisteredPackage, SecurityStatus};
 
-use crate::environment::{KeytabName, UserStore};
+use crate::environment::{self, KeytabName, UserStore};
 use crate::frame::MAX_MESSAGE;
-use crate::{Kerberos, KerberosConfig, OsRandom, cannot_install};
+use crate::{
+    Kerberos, KerberosConfig, NegotiatePolicy, OsRandom, Package, Packages, cannot_install,
+};
 
 /// Where a builder's keys are.
 ///
@@ -65,7 +69,15 @@ impl From<Keytab> for KeytabSource {
 
 /// The world that a client or a server lives in; what is not given is the machine's.
 pub(crate) struct Settings {
-    pub(crate) package: Option<RegisteredPackage<Kerberos>>,
+    pub(crate) package: Package,
+    /// Which packages Negotiate may choose of.
+    pub(crate) package_list: Option<String>,
+    pub(crate) negotiate_policy: NegotiatePolicy,
+    pub(crate) kerberos: Option<RegisteredPackage<Kerberos>>,
+    pub(crate) ntlm: Option<RegisteredPackage<Ntlm>>,
+    pub(crate) ntlm_policy: Option<NtlmPolicy>,
+    pub(crate) ntlm_observer: Option<Arc<dyn NtlmObserver>>,
+    pub(crate) ntlm_verifier: Option<Arc<dyn NtlmVerifier>>,
     pub(crate) config: Option<Arc<Config>>,
     pub(crate) store: Option<Arc<dyn CredentialStore>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -78,7 +90,14 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            package: None,
+            package: Package::default(),
+            package_list: None,
+            negotiate_policy: NegotiatePolicy::default(),
+            kerberos: None,
+            ntlm: None,
+            ntlm_policy: None,
+            ntlm_observer: None,
+            ntlm_verifier: None,
             config: None,
             store: None,
             clock: Arc::new(SystemClock),
@@ -92,7 +111,7 @@ impl Default for Settings {
 impl Settings {
     /// The configuration: the package's, the one given, the machine's.
     pub(crate) fn config(&mut self) -> Result<Arc<Config>, Error> {
-        if let Some(package) = &self.package {
+        if let Some(package) = &self.kerberos {
             return Ok(Arc::clone(&package.package().environment().config));
         }
         if let Some(config) = &self.config {
@@ -103,13 +122,13 @@ impl Settings {
         Ok(Arc::clone(self.config.insert(config)))
     }
 
-    /// The package: the one given, or one over the store given, or over the machine's tickets and
+    /// Kerberos: the package given, or one over the store given, or over the machine's tickets and
     /// keys if `of_machine`, or over nothing but memory.
-    pub(crate) fn package(
+    pub(crate) fn kerberos(
         &mut self,
         of_machine: bool,
     ) -> Result<RegisteredPackage<Kerberos>, Error> {
-        if let Some(package) = &self.package {
+        if let Some(package) = &self.kerberos {
             return Ok(package.clone());
         }
         let config = self.config()?;
@@ -129,7 +148,51 @@ impl Settings {
             environment.addresses = addresses.into();
         }
         let package = Kerberos::new(KerberosConfig::new(environment, store));
-        Ok(RegisteredPackage::new(package))
+        Ok(self
+            .kerberos
+            .insert(RegisteredPackage::new(package))
+            .clone())
+    }
+
+    /// NTLM: the package given, or one with what else was given, and for the rest as the environment has it.
+    pub(crate) fn ntlm(&mut self) -> Result<RegisteredPackage<Ntlm>, Error> {
+        if let Some(package) = &self.ntlm {
+            return Ok(package.clone());
+        }
+        let policy = match self.ntlm_policy.take() {
+            Some(policy) => policy,
+            None => environment::ntlm_policy().map_err(cannot_install)?,
+        };
+        let config = NtlmConfig::new(Arc::clone(&self.clock), Arc::clone(&self.random));
+        let mut config = environment::equip(config, policy).map_err(cannot_install)?;
+        if let Some(verifier) = self.ntlm_verifier.take() {
+            config = config.with_verifier(verifier);
+        }
+        if let Some(observer) = self.ntlm_observer.take() {
+            config = config.with_observer(observer);
+        }
+        let package = RegisteredPackage::new(Ntlm::new(config));
+        Ok(self.ntlm.insert(package).clone())
+    }
+
+    /// Whether Negotiate may choose this package, by the list that the program gave.
+    pub(crate) fn check_listed(&self, package: Package) -> Result<(), trihound_sspi::Error> {
+        let list = PackageList::parse(self.package_list.as_deref())
+            .map_err(|error| trihound_sspi::Error::from(trihound_negotiate::Error::from(error)))?;
+        if list.permits(package.name()) {
+            return Ok(());
+        }
+        Err(trihound_sspi::Error::new(
+            SecurityStatus::SEC_E_NO_CREDENTIALS,
+            format!("package_list() leaves {} out", package.name()),
+        ))
+    }
+
+    /// Negotiate over both.
+    pub(crate) fn packages(&mut self, of_machine: bool) -> Result<Packages, Error> {
+        let kerberos = self.kerberos(of_machine)?;
+        let policy = self.negotiate_policy.clone();
+        Ok(Packages::new(&kerberos, &self.ntlm()?, policy)?)
     }
 }
 

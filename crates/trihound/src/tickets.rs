@@ -8,9 +8,7 @@ use trihound_kerberos::{
 };
 use trihound_krb5::{Credentials, Environment};
 use trihound_sansio::{DriveError, Timestamp};
-use trihound_sspi::{
-    Error, InitiatorRequirements, OwnedCredHandle, SecurityFunctionTable, SecurityStatus,
-};
+use trihound_sspi::{Error, SecurityStatus};
 
 use crate::flight::{Errand, Flights, Joined};
 
@@ -18,16 +16,12 @@ use crate::flight::{Errand, Flights, Joined};
 /// shorter: what is begun with it now should not end at once.
 const SERVICE_MARGIN: Duration = Duration::from_secs(300);
 
-/// What the clones of a client have in common.
+/// The Kerberos tickets of a client, and who is on the way for which.
 #[derive(Debug)]
-pub(crate) struct ClientCore {
-    pub(crate) table: SecurityFunctionTable,
-    pub(crate) credential: Arc<OwnedCredHandle>,
+pub(crate) struct Tickets {
     pub(crate) kerberos: KerberosCredential,
     pub(crate) environment: Environment,
     pub(crate) flights: Flights,
-    pub(crate) requirements: InitiatorRequirements,
-    pub(crate) max_message: usize,
 }
 
 /// Whether a caller can go on without what it wants.
@@ -65,7 +59,7 @@ fn can_be_renewed(ticket: &Credentials) -> bool {
     ticket.renew_till.is_some_and(|till| till > ticket.endtime)
 }
 
-impl ClientCore {
+impl Tickets {
     pub(crate) fn now(&self) -> Timestamp {
         self.environment.now(0)
     }

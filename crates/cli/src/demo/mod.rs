@@ -1,7 +1,10 @@
 //! `trihound demo`: the main job, whole, with an account of each step.
 
 mod narrator;
+mod negotiate;
+mod ntlm;
 mod stage;
+mod talk;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -9,15 +12,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use trihound::sspi::{
-    AcceptorRequirements, ContextAttribute, ContextAttributeValue, EstablishedAttributes, Expiry,
-    InitiatorAttributes, InitiatorRequirements, SecurityStatus,
-};
-use trihound::{Acceptor, Initiator, SecurityContext};
+use trihound::Initiator;
+use trihound::sspi::{InitiatorRequirements, SecurityStatus};
 use trihound_kdc_transport::KdcTransport;
 
 use crate::outcome::{Failure, complain, say};
-use crate::peer::Wire;
+use crate::peer::Package;
 use narrator::Narrator;
 use stage::{Side, Stage, loopback};
 
@@ -39,11 +39,10 @@ pub(crate) struct Arguments {
     /// The service (default: the first service/host of the keytab).
     #[arg(long, value_name = "SPN", requires = "kdc_config")]
     service: Option<String>,
+    /// The security package; NTLM and Negotiate have accounts of their own making.
+    #[arg(long, value_enum, default_value_t = Package::Kerberos, conflicts_with = "kdc_config")]
+    package: Package,
 }
-
-const QUESTION: &[u8] = b"Which way to the underworld?";
-const ANSWER: &[u8] = b"Past the dog with the three heads.";
-const NOTICE: &[u8] = b"Posted in clear, but signed.";
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     match play(arguments).and_then(|()| say("\nEverything held.")) {
@@ -56,6 +55,14 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn play(arguments: &Arguments) -> Result<(), Failure> {
+    match arguments.package {
+        Package::Kerberos => kerberos(arguments),
+        Package::Ntlm => ntlm::play(),
+        Package::Negotiate => negotiate::play(),
+    }
+}
+
+fn kerberos(arguments: &Arguments) -> Result<(), Failure> {
     let stage = Stage::set(arguments)?;
     meet(
         |address| visit(&stage, address),
@@ -106,34 +113,17 @@ fn visit(stage: &Stage, address: SocketAddr) -> Result<(), Failure> {
         &stage.service_name,
         requirements(),
     );
-    let mut leg = initiator.step(None, &mut kdc)?;
+    let leg = initiator.step(None, &mut kdc)?;
     expect(kdc.round_trips >= 2, "an AS and a TGS exchange were needed")?;
     say(format_args!(
         "\n3. The two meet at {address} over TCP and authenticate each other."
     ))?;
-    let mut wire = Wire::new(TcpStream::connect(address)?)?;
-    loop {
-        if let Some(token) = &leg.token {
-            say(format_args!(
-                "   client → service: a token of {} bytes",
-                token.len()
-            ))?;
-            wire.send(token)?;
-        }
-        if leg.complete {
-            break;
-        }
-        let answer = wire.receive()?;
-        say(format_args!(
-            "   service → client: a token of {} bytes",
-            answer.len()
-        ))?;
-        leg = initiator.step(Some(&answer), &mut kdc)?;
-    }
-    let context = initiator.into_context()?;
-    describe(&context)?;
-    converse(&context, &mut wire)?;
-    attack(&context, &mut wire)?;
+    let (context, mut wire) = talk::connect(initiator, leg, address, &mut kdc)?;
+    talk::describe(&context, true)?;
+    say("\n4. They exchange messages, sealed and signed, both ways.")?;
+    talk::converse(&context, &mut wire)?;
+    say("\n5. An attacker on the line tries its luck.")?;
+    talk::attack(&context, &mut wire, SecurityStatus::SEC_E_OUT_OF_SEQUENCE)?;
     reuse(stage, &mut kdc)
 }
 
@@ -144,115 +134,6 @@ fn requirements() -> InitiatorRequirements {
         | InitiatorRequirements::CONFIDENTIALITY
         | InitiatorRequirements::INTEGRITY
         | InitiatorRequirements::ALLOCATE_MEMORY
-}
-
-fn describe(context: &SecurityContext) -> Result<(), Failure> {
-    let EstablishedAttributes::Initiator(attributes) = context.established().attributes else {
-        return Err(Failure::new("the client got the attributes of an acceptor"));
-    };
-    for wanted in [
-        InitiatorAttributes::MUTUAL_AUTH,
-        InitiatorAttributes::REPLAY_DETECT,
-        InitiatorAttributes::SEQUENCE_DETECT,
-        InitiatorAttributes::CONFIDENTIALITY,
-        InitiatorAttributes::INTEGRITY,
-    ] {
-        expect(
-            attributes.contains(wanted),
-            "every attribute that was asked for was negotiated",
-        )?;
-    }
-    let names: Vec<&str> = attributes.iter_names().map(|(name, _)| name).collect();
-    say(format_args!(
-        "   The service proved itself. Negotiated: {}",
-        names.join(", ")
-    ))?;
-    if let ContextAttributeValue::KeyInfo(info) = context.query(ContextAttribute::KeyInfo)? {
-        say(format_args!(
-            "   Keys: {}, {} bits",
-            info.encrypt_algorithm_name, info.key_size
-        ))?;
-    }
-    if let Expiry::At(end) = context.established().expiry {
-        say(format_args!("   The context ends at {end}."))?;
-    }
-    Ok(())
-}
-
-fn converse(context: &SecurityContext, wire: &mut Wire) -> Result<(), Failure> {
-    say(format_args!(
-        "\n4. They exchange messages, sealed and signed, both ways."
-    ))?;
-    let sealed = context.encrypt(QUESTION)?;
-    expect(
-        !sealed
-            .windows(QUESTION.len())
-            .any(|window| window == QUESTION),
-        "a sealed message does not show its text",
-    )?;
-    say(format_args!(
-        "   client → service, sealed: {} bytes for {}",
-        sealed.len(),
-        QUESTION.len()
-    ))?;
-    wire.send(&sealed)?;
-    let opened = context.open(&wire.receive()?)?;
-    expect(
-        opened.encrypted && opened.data == ANSWER,
-        "the service's sealed answer is what it said",
-    )?;
-    say(format_args!(
-        "   service → client, sealed: {:?}",
-        String::from_utf8_lossy(&opened.data)
-    ))?;
-    let signature = context.make_signature(NOTICE)?;
-    say(format_args!(
-        "   client → service, signed: {} bytes of signature beside the text",
-        signature.len()
-    ))?;
-    wire.send(NOTICE)?;
-    wire.send(&signature)?;
-    let (text, signature) = (wire.receive()?, wire.receive()?);
-    context.verify_signature(&text, &signature)?;
-    expect(text == NOTICE, "the service's signed text is what it said")?;
-    say(format_args!(
-        "   service → client, signed: {:?}",
-        String::from_utf8_lossy(&text)
-    ))?;
-    Ok(())
-}
-
-/// The same message twice, then one with a bit turned; the service tells what it made of each.
-fn attack(context: &SecurityContext, wire: &mut Wire) -> Result<(), Failure> {
-    say(format_args!("\n5. An attacker on the line tries its luck."))?;
-    let message = context.encrypt(QUESTION)?;
-    wire.send(&message)?;
-    expect(wire.receive()? == b"taken", "an honest message is taken")?;
-    wire.send(&message)?;
-    verdict(
-        wire,
-        "the same message again",
-        SecurityStatus::SEC_E_OUT_OF_SEQUENCE,
-    )?;
-    let mut altered = context.encrypt(QUESTION)?;
-    if let Some(last) = altered.last_mut() {
-        *last ^= 1;
-    }
-    wire.send(&altered)?;
-    verdict(
-        wire,
-        "a message with one bit turned",
-        SecurityStatus::SEC_E_MESSAGE_ALTERED,
-    )
-}
-
-fn verdict(wire: &mut Wire, what: &str, wanted: SecurityStatus) -> Result<(), Failure> {
-    let verdict = String::from_utf8_lossy(&wire.receive()?).into_owned();
-    say(format_args!("   {what}: {verdict}"))?;
-    expect(
-        verdict.contains(&wanted.to_string()),
-        &format!("{what} is refused with {wanted}"),
-    )
 }
 
 /// A second context to the same service needs no KDC: its ticket is cached.
@@ -275,45 +156,13 @@ fn reuse(stage: &Stage, kdc: &mut Narrator<KdcTransport>) -> Result<(), Failure>
 
 /// The service: accept one client, and answer.
 fn serve(stage: &Stage, listener: &TcpListener) -> Result<(), Failure> {
-    let (stream, _) = listener.accept()?;
-    let mut wire = Wire::new(stream)?;
     let Side { table, credential } = &stage.service;
-    let mut acceptor = Acceptor::new(table, *credential, AcceptorRequirements::ALLOCATE_MEMORY);
-    loop {
-        let leg = acceptor.step(&wire.receive()?)?;
-        if let Some(token) = &leg.token {
-            wire.send(token)?;
-        }
-        if leg.complete {
-            break;
-        }
-    }
-    let context = acceptor.into_context()?;
-    let ContextAttributeValue::Names(client) = context.query(ContextAttribute::Names)? else {
-        return Err(Failure::new("the context does not tell its client"));
-    };
+    let (context, mut wire) = talk::accept(table, *credential, listener)?;
     expect(
-        client == stage.client_name.to_string(),
+        talk::client_name(&context)? == stage.client_name.to_string(),
         "the service knows who its client is",
     )?;
-    let opened = context.open(&wire.receive()?)?;
-    expect(
-        opened.encrypted && opened.data == QUESTION,
-        "the client's sealed question is what it said",
-    )?;
-    wire.send(&context.encrypt(ANSWER)?)?;
-    let (text, signature) = (wire.receive()?, wire.receive()?);
-    context.verify_signature(&text, &signature)?;
-    wire.send(&text)?;
-    wire.send(&context.make_signature(&text)?)?;
-    for _ in 0..3 {
-        let verdict = match context.open(&wire.receive()?) {
-            Ok(_) => "taken".to_owned(),
-            Err(error) => format!("refused by the service: {error}"),
-        };
-        wire.send(verdict.as_bytes())?;
-    }
-    Ok(())
+    talk::answer(&context, &mut wire)
 }
 
 fn expect(held: bool, what: &str) -> Result<(), Failure> {

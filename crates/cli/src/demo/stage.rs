@@ -14,10 +14,10 @@ use trihound_test_realm::{TestKdcServer, TestRealm};
 use super::Arguments;
 use crate::outcome::{Failure, say};
 
-const REALM: &str = "DEMO.TRIHOUND.TEST";
-const CLIENT: &str = "alice";
-const PASSWORD: &str = "correct horse battery staple";
-const SERVICE: &str = "HTTP/localhost";
+pub(super) const REALM: &str = "DEMO.TRIHOUND.TEST";
+pub(super) const CLIENT: &str = "alice";
+pub(super) const PASSWORD: &str = "correct horse battery staple";
+pub(super) const SERVICE: &str = "HTTP/localhost";
 
 /// The actors: a KDC, a client and a service that share nothing but the realm.
 pub(super) struct Stage {
@@ -127,7 +127,7 @@ impl Side {
     }
 }
 
-fn config_of(kdc: &TestKdcServer) -> Result<Arc<Config>, Failure> {
+pub(super) fn config_of(kdc: &TestKdcServer) -> Result<Arc<Config>, Failure> {
     let profile = Profile::parse(
         &kdc.krb5_conf(),
         &NoIncludes,

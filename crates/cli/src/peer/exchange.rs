@@ -2,6 +2,7 @@ use trihound::SecurityContext;
 use trihound::sspi::{SecBuffer, SecBufferDesc};
 
 use super::flags::Flags;
+use super::report::mechanism;
 use super::wire::Wire;
 use crate::outcome::Failure;
 
@@ -14,10 +15,12 @@ pub(super) fn speak(
     wire: &mut Wire,
     flags: &Flags,
 ) -> Result<(), Failure> {
-    send_wrap(context, wire, Kind::Sealed, MESSAGE)?;
-    same(&receive_wrap(context, wire, Kind::Sealed)?, MESSAGE)?;
-    send_wrap(context, wire, Kind::Signed, MESSAGE)?;
-    same(&receive_wrap(context, wire, Kind::Signed)?, MESSAGE)?;
+    if !flags.no_wrap {
+        for kind in [Kind::Sealed, Kind::signed(context)?] {
+            send_wrap(context, wire, kind, MESSAGE)?;
+            same(&receive_wrap(context, wire, kind)?, MESSAGE)?;
+        }
+    }
     send_signature(context, wire)?;
     receive_signature(context, wire)?;
     if flags.iov {
@@ -39,10 +42,12 @@ pub(super) fn answer(
     wire: &mut Wire,
     flags: &Flags,
 ) -> Result<(), Failure> {
-    same(&receive_wrap(context, wire, Kind::Sealed)?, MESSAGE)?;
-    send_wrap(context, wire, Kind::Sealed, MESSAGE)?;
-    same(&receive_wrap(context, wire, Kind::Signed)?, MESSAGE)?;
-    send_wrap(context, wire, Kind::Signed, MESSAGE)?;
+    if !flags.no_wrap {
+        for kind in [Kind::Sealed, Kind::signed(context)?] {
+            same(&receive_wrap(context, wire, kind)?, MESSAGE)?;
+            send_wrap(context, wire, kind, MESSAGE)?;
+        }
+    }
     receive_signature(context, wire)?;
     send_signature(context, wire)?;
     if flags.iov {
@@ -70,6 +75,17 @@ pub(super) fn answer(
 enum Kind {
     Sealed,
     Signed,
+}
+
+impl Kind {
+    /// What a wrap is of which only integrity is asked: NTLM has none that is not sealed (MS-NLMP section
+    /// 3.4.6, GSS_WrapEx), and its peers seal it.
+    fn signed(context: &SecurityContext) -> Result<Self, Failure> {
+        Ok(match mechanism(context)? {
+            Some("ntlm") => Self::Sealed,
+            _ => Self::Signed,
+        })
+    }
 }
 
 fn send_wrap(

@@ -16,10 +16,14 @@ pub(super) struct Flags {
     pub(super) anonymous: bool,
     pub(super) bindings: Option<Vec<u8>>,
     pub(super) user: Option<String>,
+    pub(super) domain: Option<String>,
     pub(super) password: Option<SecretString>,
+    /// What negotiate may choose of, as AcquireCredentialsHandle's package list has it.
+    pub(super) package_list: Option<String>,
     pub(super) iov: bool,
     pub(super) big: Option<usize>,
     pub(super) no_data: bool,
+    pub(super) no_wrap: bool,
     pub(super) for_ever: bool,
 }
 
@@ -43,6 +47,9 @@ impl Flags {
         if flags.password.is_some() && flags.user.is_none() {
             return Err(Failure::new("pw= needs a user= beside it"));
         }
+        if flags.domain.is_some() && flags.user.is_none() {
+            return Err(Failure::new("domain= needs a user= beside it"));
+        }
         Ok(flags)
     }
 
@@ -59,6 +66,7 @@ impl Flags {
             "anon" => &mut self.anonymous,
             "iov" => &mut self.iov,
             "nodata" => &mut self.no_data,
+            "nowrap" => &mut self.no_wrap,
             "loop" => &mut self.for_ever,
             _ => return Err(unknown(word)),
         } = true;
@@ -69,6 +77,8 @@ impl Flags {
         match name {
             "cb" => self.bindings = Some(hex(value)?),
             "user" => self.user = Some(value.to_owned()),
+            "domain" => self.domain = Some(value.to_owned()),
+            "mechs" => self.package_list = Some(package_list(value)?),
             "pw" => self.password = Some(value.into()),
             "big" => {
                 let size = value.parse().ok().filter(|size| *size <= MAX_BIG);
@@ -87,8 +97,31 @@ impl Flags {
 fn unknown(word: &str) -> Failure {
     Failure::new(format!(
         "unknown flag {word:?}; there are mutual, seq, replay, conf, integ, deleg, dce, identify, anon, \
-         cb=HEX, user=U, pw=P, iov, big=N, nodata, loop"
+         cb=HEX, user=U, domain=D, pw=P, mechs=M:M, iov, big=N, nowrap, nodata, loop"
     ))
+}
+
+/// The C peer's words, and those of a package list; a colon stands for its comma, which ends a flag here.
+fn package_list(words: &str) -> Result<String, Failure> {
+    let packages: Result<Vec<_>, Failure> = words.split(':').map(package).collect();
+    Ok(packages?.join(","))
+}
+
+fn package(word: &str) -> Result<String, Failure> {
+    let (mark, name) = match word.strip_prefix('!') {
+        Some(name) => ("!", name),
+        None => ("", word),
+    };
+    let name = match name.to_ascii_lowercase().as_str() {
+        "krb5" | "kerberos" => "Kerberos",
+        "ntlm" => "NTLM",
+        _ => {
+            return Err(Failure::new(format!(
+                "mechs={word}: there are krb5 and ntlm, with a colon between them and with ! for all but one"
+            )));
+        }
+    };
+    Ok(format!("{mark}{name}"))
 }
 
 fn hex(text: &str) -> Result<Vec<u8>, Failure> {
@@ -117,6 +150,18 @@ mod tests {
     }
 
     #[test]
+    fn mechanisms_become_a_package_list() {
+        let list = |text| Flags::parse(text).unwrap().package_list;
+        assert_eq!(list("mutual"), None);
+        assert_eq!(list("mechs=krb5").as_deref(), Some("Kerberos"));
+        assert_eq!(list("mechs=krb5:ntlm").as_deref(), Some("Kerberos,NTLM"));
+        assert_eq!(
+            list("mechs=Kerberos:!NTLM").as_deref(),
+            Some("Kerberos,!NTLM")
+        );
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for text in [
             "mutal",
@@ -126,6 +171,10 @@ mod tests {
             "big=99999999999",
             "pw=x",
             "mutual=1",
+            "domain=x",
+            "mechs=",
+            "mechs=krb5:",
+            "mechs=spnego",
         ] {
             assert!(Flags::parse(text).is_err(), "{text}");
         }

@@ -13,9 +13,11 @@ use std::sync::Arc;
 use trihound::environment::{self, UserStore};
 use trihound::sspi::{
     AcceptorRequirements, AcquireRequest, ChannelBindings, CredentialUse, Identity,
-    InitiatorRequirements, OwnedCredHandle, SecurityFunctionTable,
+    InitiatorRequirements, OwnedCredHandle, RegisteredPackage, SecurityFunctionTable,
 };
-use trihound::{Acceptor, Initiator, SecurityContext};
+use trihound::{
+    Acceptor, Initiator, NegotiatePolicy, Ntlm, NtlmPolicy, NtlmRule, Packages, SecurityContext,
+};
 use trihound_crypto::OsRandom;
 use trihound_krb5::Config;
 use trihound_sansio::SystemClock;
@@ -37,7 +39,7 @@ pub(crate) struct Arguments {
     /// The security package.
     package: Package,
     /// Comma-separated: mutual, seq, replay, conf, integ, deleg, dce, identify, anon, cb=HEX, user=U,
-    /// pw=P, iov, big=N, nodata, loop.
+    /// domain=D, pw=P, mechs=krb5:ntlm, iov, big=N, nowrap, nodata, loop.
     #[arg(default_value = "", hide_default_value = true)]
     flags: String,
     /// Put the session key into the report.
@@ -52,9 +54,12 @@ enum Role {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Package {
+pub(crate) enum Package {
+    /// Kerberos, directly.
     Kerberos,
+    /// NTLM, directly.
     Ntlm,
+    /// SPNEGO over both.
     Negotiate,
 }
 
@@ -113,15 +118,11 @@ impl Side {
         credential_use: CredentialUse,
         principal: Option<&str>,
     ) -> Result<Self, Failure> {
-        let config = Arc::new(environment::load_config()?);
-        let store = UserStore::from_environment(&config)?;
-        let package = trihound::kerberos(
-            Arc::clone(&config),
-            Arc::new(store),
-            Arc::new(SystemClock),
-            Arc::new(OsRandom),
-        );
-        let table = trihound::security_function_table(&package)?;
+        let config = match arguments.package {
+            Package::Ntlm => Arc::default(),
+            _ => Arc::new(environment::load_config()?),
+        };
+        let table = table(arguments.package, &config)?;
         let identity = identity(flags);
         let acquired = table.acquire_credentials_handle(
             arguments.package.name(),
@@ -129,7 +130,7 @@ impl Side {
                 principal,
                 credential_use,
                 identity: identity.as_ref(),
-                package_list: None,
+                package_list: flags.package_list.as_deref(),
                 impersonation: None,
             },
         )?;
@@ -142,14 +143,51 @@ impl Side {
     }
 }
 
-/// `user=` may be a name alone or `name@REALM`.
+/// Who names NTLM on the command line wants it: it may be used, and each use is a warning.
+fn table(package: Package, config: &Arc<Config>) -> Result<SecurityFunctionTable, Failure> {
+    let ntlm = || -> Result<_, Failure> {
+        let policy = NtlmPolicy::both(NtlmRule::Audit);
+        let config = environment::ntlm_config_under(policy)?;
+        Ok(RegisteredPackage::new(Ntlm::new(config)))
+    };
+    if package == Package::Ntlm {
+        return Ok(SecurityFunctionTable::builder().package(&ntlm()?).build()?);
+    }
+    let store = UserStore::from_environment(config)?;
+    let kerberos = trihound::kerberos(
+        Arc::clone(config),
+        Arc::new(store),
+        Arc::new(SystemClock),
+        Arc::new(OsRandom),
+    );
+    if package == Package::Kerberos {
+        return Ok(trihound::security_function_table(&kerberos)?);
+    }
+    Ok(Packages::new(&kerberos, &ntlm()?, NegotiatePolicy::default())?.table()?)
+}
+
+/// `user=` may be a name alone, `name@REALM` or `DOMAIN\name`.
 fn identity(flags: &Flags) -> Option<Identity> {
+    if flags.anonymous && flags.user.is_none() {
+        // As Windows' callers ask for an anonymous credential of NTLM.
+        return Some(Identity::password("", None, ""));
+    }
     let password = flags.password.as_ref()?;
     let user = flags.user.as_deref()?;
-    let (name, realm) = user
-        .split_once('@')
-        .map_or((user, None), |(name, realm)| (name, Some(realm)));
-    Some(Identity::password(name, realm, password.duplicate()))
+    Some(Identity::password(
+        user,
+        flags.domain.as_deref(),
+        password.duplicate(),
+    ))
+}
+
+/// Whose credential is wanted where no password is given.
+fn principal(flags: &Flags) -> Option<String> {
+    let user = flags.user.as_deref().filter(|_| flags.password.is_none())?;
+    Some(match &flags.domain {
+        Some(domain) => format!("{domain}\\{user}"),
+        None => user.to_owned(),
+    })
 }
 
 fn initiate(arguments: &Arguments, flags: &Flags) -> Result<(), Failure> {
@@ -157,8 +195,8 @@ fn initiate(arguments: &Arguments, flags: &Flags) -> Result<(), Failure> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, arguments.port))
         .map_err(|error| Failure::from(error).context(format!("127.0.0.1:{}", arguments.port)))?;
     let mut wire = Wire::new(stream)?;
-    let user = flags.user.as_deref().filter(|_| flags.password.is_none());
-    let side = Side::new(arguments, flags, CredentialUse::OUTBOUND, user)?;
+    let user = principal(flags);
+    let side = Side::new(arguments, flags, CredentialUse::OUTBOUND, user.as_deref())?;
     let mut transport = kdc_transport(Arc::clone(&side.config));
     let mut initiator = Initiator::new(
         &side.table,
@@ -275,6 +313,7 @@ fn acceptor_requirements(flags: &Flags) -> AcceptorRequirements {
         (flags.integrity, R::INTEGRITY),
         (flags.dce, R::USE_DCE_STYLE),
         (flags.identify, R::IDENTIFY),
+        (flags.anonymous, R::ALLOW_NULL_SESSION),
         (!flags.no_data, R::CONFIDENTIALITY | R::INTEGRITY),
     ] {
         requirements.set(requirement, wanted || requirements.contains(requirement));

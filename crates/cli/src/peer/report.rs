@@ -24,6 +24,9 @@ pub(super) fn success(arguments: &Arguments, context: &SecurityContext) -> Resul
         }
     };
     let mut line = header(arguments, true);
+    if let Some(mechanism) = mechanism(context)? {
+        line.insert("mech".into(), mechanism.into());
+    }
     line.insert("src".into(), source.into());
     line.insert("dst".into(), target.into());
     line.insert("delegated".into(), flags.contains(&"deleg").into());
@@ -37,6 +40,15 @@ pub(super) fn success(arguments: &Arguments, context: &SecurityContext) -> Resul
         line.insert("session_key".into(), hex(key.expose()).into());
     }
     say(Value::Object(line))
+}
+
+/// The mechanism that speaks in the context, also behind Negotiate, in the words of the C peer.
+pub(super) fn mechanism(context: &SecurityContext) -> Result<Option<&'static str>, Failure> {
+    Ok(match context.mechanism()?.as_str() {
+        "Kerberos" => Some("krb5"),
+        "NTLM" => Some("ntlm"),
+        _ => None,
+    })
 }
 
 /// Why there is no context: on standard error for people, and as a JSON line.

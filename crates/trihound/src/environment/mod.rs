@@ -1,5 +1,6 @@
 //! The machine as Kerberos programs know it: krb5.conf, credential caches, keytabs, and the
-//! variables KRB5_CONFIG, KRB5CCNAME, KRB5_KTNAME and KRB5_CLIENT_KTNAME.
+//! variables KRB5_CONFIG, KRB5CCNAME, KRB5_KTNAME and KRB5_CLIENT_KTNAME; and what NTLM takes of it:
+//! TRIHOUND_NTLM, NTLM_USER_FILE and NTLM_HASH_FILE.
 //!
 //! Nothing below this crate opens a file or reads a variable; a program that wants neither builds its
 //! [`trihound_kerberos::Kerberos`] from values and leaves this module alone.
@@ -10,6 +11,7 @@ mod keytab;
 mod load;
 mod lock;
 mod names;
+mod ntlm;
 mod privilege;
 mod store;
 mod trace;
@@ -27,6 +29,10 @@ pub use load::{ConfigurationError, load_config, load_config_from, local_addresse
 pub use names::{
     CacheName, DirName, KeytabName, NameError, default_client_keytab_path, default_keytab_path,
     keytab_path,
+};
+pub(crate) use ntlm::equip;
+pub use ntlm::{
+    NtlmAccountFiles, NtlmEnvironmentError, ntlm_config, ntlm_config_under, ntlm_policy,
 };
 pub use privilege::is_privileged;
 pub use store::UserStore;

@@ -6,17 +6,19 @@ use trihound_sansio::{
     AsyncTransport, Exchange, ExchangeRequest, MAX_ROUND_TRIPS, Progress, Reply, Transport,
     TransportFailure,
 };
-use trihound_sspi::{ChannelBindings, InitiatorRequirements, SecurityFunctionTable};
+use trihound_sspi::{
+    ChannelBindings, InitiatorRequirements, OwnedCredHandle, SecurityFunctionTable,
+};
 
 use super::keeper::Keeper;
 use super::stream::{SecureStream, read_token, write_token};
 use super::transport::{AnyTransport, AsyncTransports, OffThread};
 use super::{AsyncKdcTransport, joined, off_thread};
-use crate::client::{Transports, Way};
+use crate::client::{ClientCore, Nowhere, Transports, Way};
 use crate::connector::Choice;
 use crate::flight::{Errand, Flight, Joined, Leader};
 use crate::handshake::{Turn, in_circles, not_complete};
-use crate::tickets::{ClientCore, Need, Next};
+use crate::tickets::{Need, Next, Tickets};
 use crate::{ClientBuilder, Error, Initiator, Leg, Refused, SecurityContext};
 
 /// A client of services: one identity, its tickets, and the way to its KDCs.
@@ -52,6 +54,7 @@ impl From<crate::Client> for Client {
     /// [`AsyncKdcTransport`]; a transport of the program's own goes on [`OffThread`].
     fn from(client: crate::Client) -> Self {
         let way: Arc<dyn AsyncTransports> = match client.way {
+            Way::Nowhere => Arc::new(OffThread(Nowhere)),
             Way::Configured(config) => Arc::new(AsyncKdcTransport::new(config)),
             Way::Own(transports) => Arc::new(OffThread(Own(transports))),
         };
@@ -90,10 +93,10 @@ impl Client {
         self
     }
 
-    /// Whose tickets it has.
+    /// Whose tickets it has; `None` for a client without Kerberos.
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
-        self.core.kerberos.principal()
+        self.core.tickets.as_ref()?.kerberos.principal()
     }
 
     /// Makes a context with the service of this name, such as `HTTP/web.example.com`, over a connection
@@ -115,11 +118,7 @@ impl Client {
     pub fn connector(&self, target: &str) -> Connector {
         Connector {
             client: self.clone(),
-            choice: Choice {
-                target: target.to_owned(),
-                requirements: self.core.requirements,
-                bindings: None,
-            },
+            choice: self.core.choice(target),
         }
     }
 
@@ -160,14 +159,39 @@ impl Client {
         self.way.transport()
     }
 
-    /// As [`crate::Client`] does it, with `.await` at the places where that one waits.
     pub(super) async fn ensure(&self, target: Option<&str>) -> Result<(), trihound_sspi::Error> {
+        match &self.core.tickets {
+            Some(tickets) => self.ensure_tickets(tickets, target).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Gets what a handshake needs, or finds that it can go on without.
+    async fn prepare(
+        &self,
+        target: &str,
+    ) -> Result<Option<Arc<OwnedCredHandle>>, trihound_sspi::Error> {
+        match self.core.tickets_for(target) {
+            Some(tickets) => {
+                let ensured = self.ensure_tickets(tickets, Some(target)).await;
+                self.core.prepared(ensured)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// As [`crate::Client`] does it, with `.await` at the places where that one waits.
+    async fn ensure_tickets(
+        &self,
+        core: &Arc<Tickets>,
+        target: Option<&str>,
+    ) -> Result<(), trihound_sspi::Error> {
         let mut tried = Vec::new();
-        while let Next::Fetch(errand, need) = self.next(target, &tried).await? {
-            let outcome = match self.join(&errand, target, &tried).await? {
+        while let Next::Fetch(errand, need) = next(core, target, &tried).await? {
+            let outcome = match join(core, &errand, target, &tried).await? {
                 // It came meanwhile.
                 None => continue,
-                Some(Joined::Leader(leader)) => self.lead(leader, &errand).await?,
+                Some(Joined::Leader(leader)) => self.lead(core, leader, &errand).await?,
                 Some(Joined::Follower(_)) if need == Need::May => Ok(()),
                 Some(Joined::Follower(flight)) => match landed(&flight).await {
                     Some(outcome) => outcome,
@@ -179,7 +203,7 @@ impl Client {
             };
             match outcome {
                 Err(error) if need == Need::Must => return Err(error),
-                Err(error) => self.core.tell_failure(&errand, &error),
+                Err(error) => core.tell_failure(&errand, &error),
                 Ok(()) => {}
             }
             tried.push(errand);
@@ -191,41 +215,26 @@ impl Client {
     /// polled.
     async fn lead(
         &self,
+        core: &Arc<Tickets>,
         leader: Leader,
         errand: &Errand,
     ) -> Result<Result<(), trihound_sspi::Error>, trihound_sspi::Error> {
-        let (client, errand) = (self.clone(), errand.clone());
+        let (client, core, errand) = (self.clone(), Arc::clone(core), errand.clone());
         let flying = tokio::spawn(async move {
-            let outcome = client.fetch(&errand, &leader).await;
-            leader.land(&outcome, client.core.now());
+            let outcome = client.fetch(&core, &errand, &leader).await;
+            leader.land(&outcome, core.now());
             outcome
         });
         joined(flying.await)
     }
 
-    async fn next(
+    async fn fetch(
         &self,
-        target: Option<&str>,
-        tried: &[Errand],
-    ) -> Result<Next, trihound_sspi::Error> {
-        let core = Arc::clone(&self.core);
-        let (target, tried) = (target.map(str::to_owned), tried.to_vec());
-        off_thread(move || core.next(target.as_deref(), &tried)).await?
-    }
-
-    async fn join(
-        &self,
+        core: &Tickets,
         errand: &Errand,
-        target: Option<&str>,
-        tried: &[Errand],
-    ) -> Result<Option<Joined>, trihound_sspi::Error> {
-        let core = Arc::clone(&self.core);
-        let (errand, target, tried) = (errand.clone(), target.map(str::to_owned), tried.to_vec());
-        off_thread(move || core.join(&errand, target.as_deref(), &tried)).await?
-    }
-
-    async fn fetch(&self, errand: &Errand, leader: &Leader) -> Result<(), trihound_sspi::Error> {
-        let mut exchange = self.core.exchange(errand)?;
+        leader: &Leader,
+    ) -> Result<(), trihound_sspi::Error> {
+        let mut exchange = core.exchange(errand)?;
         let mut transport = self.transport();
         let mut answer: Option<Result<Vec<u8>, TransportFailure>> = None;
         for _ in 0..=MAX_ROUND_TRIPS {
@@ -250,6 +259,27 @@ impl Client {
         }
         Err(in_circles())
     }
+}
+
+async fn next(
+    core: &Arc<Tickets>,
+    target: Option<&str>,
+    tried: &[Errand],
+) -> Result<Next, trihound_sspi::Error> {
+    let core = Arc::clone(core);
+    let (target, tried) = (target.map(str::to_owned), tried.to_vec());
+    off_thread(move || core.next(target.as_deref(), &tried)).await?
+}
+
+async fn join(
+    core: &Arc<Tickets>,
+    errand: &Errand,
+    target: Option<&str>,
+    tried: &[Errand],
+) -> Result<Option<Joined>, trihound_sspi::Error> {
+    let core = Arc::clone(core);
+    let (errand, target, tried) = (errand.clone(), target.map(str::to_owned), tried.to_vec());
+    off_thread(move || core.join(&errand, target.as_deref(), &tried)).await?
 }
 
 /// Waits for a flight; `None` when its leader went away, or was silent for too long.
@@ -278,6 +308,7 @@ impl Connector {
     #[must_use]
     pub fn requirements(mut self, requirements: InitiatorRequirements) -> Self {
         self.choice.requirements = requirements;
+        self.choice.is_own = true;
         self
     }
 
@@ -357,7 +388,11 @@ impl ClientHandshake {
     /// the future was dropped.
     pub async fn step(&mut self, token: Option<&[u8]>) -> Result<Leg, Refused> {
         if !self.has_tickets {
-            self.client.ensure(Some(&self.choice.target)).await?;
+            let instead = self.client.prepare(&self.choice.target).await?;
+            if let Some(credential) = instead {
+                let core = &self.client.core;
+                self.initiator = Some(self.choice.initiator_with(core, &credential));
+            }
             self.has_tickets = true;
         }
         let mut initiator = self.initiator.take().ok_or_else(not_complete)?;

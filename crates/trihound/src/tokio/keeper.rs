@@ -16,11 +16,13 @@ impl Keeper {
 async fn keep(client: Client) {
     let mut told = None;
     loop {
+        let Some(tickets) = client.core.tickets.clone() else {
+            return;
+        };
         if let Err(error) = client.ensure(None).await {
-            client.core.tell_keepers_failure(&error, &mut told);
+            tickets.tell_keepers_failure(&error, &mut told);
         }
-        let core = std::sync::Arc::clone(&client.core);
-        let Ok(rest) = off_thread(move || core.rest()).await else {
+        let Ok(rest) = off_thread(move || tickets.rest()).await else {
             // The runtime is shutting down.
             return;
         };

@@ -1,12 +1,14 @@
 //! The facade's tests, in one program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accounts;
 #[cfg(feature = "tokio")]
 mod asynchronous;
 mod caches;
 mod examples;
 mod handshake;
 mod keytab;
+mod packages;
 mod programs;
 mod refused;
 mod services;

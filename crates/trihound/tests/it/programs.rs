@@ -440,9 +440,9 @@ fn a_client_and_a_server_of_one_package_share_it() {
         Arc::new(trihound::sansio::SystemClock),
         Arc::new(trihound::OsRandom),
     );
-    let server = Server::builder().package(&package).build().unwrap();
+    let server = Server::builder().kerberos(&package).build().unwrap();
     let client = builder(realm.transport())
-        .package(&package)
+        .kerberos(&package)
         .build()
         .unwrap();
     with_server(

@@ -319,7 +319,7 @@ fn expiring(clock: &Arc<FixedClock>) -> trihound::ClientBuilder {
         Arc::clone(clock) as Arc<dyn Clock>,
         Arc::new(trihound::OsRandom),
     );
-    builder().package(&package)
+    builder().kerberos(&package)
 }
 
 fn has_expired(outcome: Result<(), Error>) -> bool {

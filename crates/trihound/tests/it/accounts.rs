@@ -1,0 +1,180 @@
+//! NTLM's accounts in files.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use trihound::environment::{NtlmAccountFiles, NtlmEnvironmentError};
+use trihound::ntlm::NtlmCredentialSource;
+use trihound::sspi::{AcceptorRequirements, RegisteredPackage, SecurityFunctionTable};
+use trihound::sspi::{InitiatorRequirements, SecurityStatus};
+use trihound::{Acceptor, Initiator, NtHash, NtlmCredential, NtlmPolicy, NtlmRule};
+use trihound::{Ntlm, NtlmConfig};
+
+use crate::support::{Counted, Directory, realm};
+
+struct Files {
+    directory: Directory,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self {
+            directory: Directory::new(),
+        }
+    }
+
+    fn users(&self) -> PathBuf {
+        self.directory.0.join("users")
+    }
+
+    fn hashes(&self) -> PathBuf {
+        self.directory.0.join("hashes")
+    }
+
+    fn open(&self) -> NtlmAccountFiles {
+        NtlmAccountFiles::new(Some(self.users()), Some(self.hashes()))
+    }
+
+    fn write(path: &PathBuf, text: &str) {
+        fs::write(path, text).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+    }
+}
+
+/// The status with which a server over these files answers, or the client's name.
+fn log_in(
+    files: &Arc<NtlmAccountFiles>,
+    domain: &str,
+    user: &str,
+    password: &str,
+) -> Result<String, SecurityStatus> {
+    let config = NtlmConfig::default().with_policy(NtlmPolicy::both(NtlmRule::Allow));
+    let package = RegisteredPackage::new(Ntlm::new(config));
+    let table = SecurityFunctionTable::builder()
+        .package(&package)
+        .build()
+        .unwrap();
+    let client = NtlmCredential::from_password(user, domain, password.into());
+    let client = package.adopt(client).unwrap();
+    let service = NtlmCredential::acceptor(Arc::clone(files) as _);
+    let service = package.adopt(service).unwrap();
+    let asked = InitiatorRequirements::INTEGRITY;
+    let mut initiator = Initiator::new(&table, client, "HTTP/localhost", asked);
+    let mut acceptor = Acceptor::new(&table, service, AcceptorRequirements::empty());
+    let mut nobody = Counted::new(&realm());
+    let negotiate = initiator.step(None, &mut nobody).unwrap().token.unwrap();
+    let challenge = acceptor.step(&negotiate).unwrap().token.unwrap();
+    let leg = initiator.step(Some(&challenge), &mut nobody).unwrap();
+    match acceptor.step(&leg.token.unwrap()) {
+        Ok(_) => {
+            let context = acceptor.into_context().unwrap();
+            match context
+                .query(trihound::sspi::ContextAttribute::Names)
+                .unwrap()
+            {
+                trihound::sspi::ContextAttributeValue::Names(name) => Ok(name),
+                other => panic!("{other:?}"),
+            }
+        }
+        Err(refused) => Err(refused.error.status()),
+    }
+}
+
+#[test]
+fn accounts_of_both_files_log_in() {
+    let files = Files::new();
+    Files::write(
+        &files.users(),
+        "# people\nDEMO:alice:pass word:with:colons\n",
+    );
+    let hash = "8846f7eaee8fb117ad06bdd830b7586c"; // of "password" (MS-NLMP section 4.2.2 has others)
+    assert!(NtHash::parse_hex(hash).is_ok());
+    Files::write(&files.hashes(), &format!("DEMO:bob:{hash}\n"));
+    let open = Arc::new(files.open());
+    open.check().unwrap();
+    let name = log_in(&open, "DEMO", "alice", "pass word:with:colons");
+    assert_eq!(name.as_deref(), Ok("DEMO\\alice"));
+    let name = log_in(&open, "DEMO", "bob", "password");
+    assert_eq!(name.as_deref(), Ok("DEMO\\bob"));
+    for (user, password) in [("alice", "password"), ("bob", hash), ("carol", "password")] {
+        let refused = log_in(&open, "DEMO", user, password);
+        assert_eq!(refused, Err(SecurityStatus::SEC_E_LOGON_DENIED), "{user}");
+    }
+}
+
+/// The first line of the file of passwords, else of that of hashes, is whom an initiator is.
+#[test]
+fn the_first_account_is_the_default_credential() {
+    let files = Files::new();
+    Files::write(&files.users(), "DEMO:alice:one\nOTHER:bob:two\n");
+    Files::write(&files.hashes(), "");
+    let open = files.open();
+    let name = |principal| {
+        open.default_credential(principal)
+            .and_then(|credential| credential.account_name())
+    };
+    assert_eq!(name(None).as_deref(), Some("DEMO\\alice"));
+    assert_eq!(name(Some("bob")).as_deref(), Some("OTHER\\bob"));
+    assert_eq!(name(Some("OTHER\\bob")).as_deref(), Some("OTHER\\bob"));
+    assert_eq!(name(Some("carol")), None);
+}
+
+/// A running service serves the file as it is now; where that is broken, nobody.
+#[test]
+fn a_changed_file_is_read_again() {
+    let files = Files::new();
+    Files::write(&files.users(), "DEMO:alice:one\n");
+    Files::write(&files.hashes(), "");
+    let open = Arc::new(files.open());
+    assert!(log_in(&open, "DEMO", "alice", "one").is_ok());
+    Files::write(&files.users(), "DEMO:alice:another\n");
+    assert!(log_in(&open, "DEMO", "alice", "one").is_err());
+    assert!(log_in(&open, "DEMO", "alice", "another").is_ok());
+    Files::write(&files.users(), "DEMO:alice:another\nDEMO:bob\n");
+    assert!(log_in(&open, "DEMO", "alice", "another").is_err());
+    assert!(open.default_credential(None).is_none());
+    fs::remove_file(files.users()).unwrap();
+    assert!(log_in(&open, "DEMO", "alice", "another").is_err());
+    Files::write(&files.users(), "DEMO:alice:another\n");
+    assert!(log_in(&open, "DEMO", "alice", "another").is_ok());
+}
+
+/// The number of the line, and nothing of what it says.
+#[test]
+fn a_broken_line_is_told_by_its_number() {
+    let files = Files::new();
+    Files::write(&files.hashes(), "");
+    for (text, line) in [
+        ("DEMO:alice:one\n\nDEMO:hunter2\n", 3),
+        ("hunter2\n", 1),
+        ("DEMO:alice:one\nDEMO:alice:hunter2\n", 2),
+        ("DEMO::hunter2\n", 1),
+    ] {
+        Files::write(&files.users(), text);
+        let error = files.open().check().unwrap_err();
+        let told = error.to_string();
+        let NtlmEnvironmentError::Line { error, .. } = error else {
+            panic!("{told}");
+        };
+        assert_eq!(error.line, line, "{text}");
+        assert!(told.contains(&format!("line {line} ")), "{told}");
+        assert!(
+            told.contains("users") && !told.contains("hunter2"),
+            "{told}"
+        );
+    }
+    fs::write(files.users(), b"DEMO:alice:one\nDEMO:b\xfcro:two\n").unwrap();
+    let told = files.open().check().unwrap_err().to_string();
+    assert!(told.contains("line 2 is not UTF-8"), "{told}");
+    fs::remove_file(files.users()).unwrap();
+    let error = files.open().check().unwrap_err();
+    assert!(
+        matches!(error, NtlmEnvironmentError::Unreadable { .. }),
+        "{error}"
+    );
+}
