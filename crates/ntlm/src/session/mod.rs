@@ -208,11 +208,11 @@ impl SessionSecurity {
     /// Checks a message and decrypts it in place, if it was encrypted.
     ///
     /// NTLM's signature does not say whether the message beside it is encrypted. What the context
-    /// negotiated is tried first and the other way after it, since Windows' LDAP client encrypts
-    /// where only signing was negotiated, and SECQOP_WRAP_NO_ENCRYPT only signs where both were. An
-    /// empty message looks the same both ways; so may one of a byte or two without key exchange, and a
-    /// context without it had better stay with one of them. Without extended session security there is
-    /// no second try.
+    /// negotiated is tried first. After a key exchange the other way is tried too, since Windows' LDAP
+    /// client encrypts where only signing was negotiated, and SECQOP_WRAP_NO_ENCRYPT only signs where
+    /// both were; an empty message looks the same both ways. Without a key exchange the checksum does
+    /// not depend on the key stream, so that whoever knows a message could pass it off as one that was
+    /// signed only: there is no second try then, and a signed message is for [`Self::verify`].
     ///
     /// # Errors
     ///
@@ -225,11 +225,14 @@ impl SessionSecurity {
         number: u32,
     ) -> Result<Unsealed, SessionError> {
         const FUNCTION: &str = "DecryptMessage";
-        let treatments = match (self.seals(), &self.tracks) {
-            (true, Tracks::Shared(_)) => &[Treatment::Open][..],
-            (false, Tracks::Shared(_)) => &[Treatment::Sign],
-            (true, _) => &[Treatment::Open, Treatment::Sign],
-            (false, _) => &[Treatment::Sign, Treatment::Open],
+        let both = self.flags.contains(
+            NegotiateFlags::NEGOTIATE_KEY_EXCH | NegotiateFlags::NEGOTIATE_EXTENDED_SESSIONSECURITY,
+        );
+        let treatments = match (self.seals(), both) {
+            (true, true) => &[Treatment::Open, Treatment::Sign][..],
+            (false, true) => &[Treatment::Sign, Treatment::Open],
+            (true, false) => &[Treatment::Open],
+            (false, false) => &[Treatment::Sign],
         };
         let treatment = self
             .track(Direction::Receive, FUNCTION)?

@@ -172,9 +172,9 @@ fn row_151_messages_without_extended_session_security_are_those_of_the_specifica
 fn row_152_streams_and_numbers_go_on_in_each_direction() {
     let pairs = strong().map(pair).into_iter();
     for (mut client, mut server) in pairs.chain(weak().into_iter().map(weak_pair)) {
-        let shared = !client
-            .flags()
-            .contains(NegotiateFlags::NEGOTIATE_EXTENDED_SESSIONSECURITY);
+        let both = client.flags().contains(
+            NegotiateFlags::NEGOTIATE_EXTENDED_SESSIONSECURITY | NegotiateFlags::NEGOTIATE_KEY_EXCH,
+        );
         for length in [0, 1, 7, 8, 9, 63, 64, 65, 1023, 1024, 1025, 5000] {
             for turn in [false, true, true] {
                 let (from, to) = if turn {
@@ -184,8 +184,8 @@ fn row_152_streams_and_numbers_go_on_in_each_direction() {
                 };
                 let plain = Pieces::one(&vec![length as u8; length]);
                 for seal in [true, false] {
-                    // Without extended session security nothing but the flags tells how to open.
-                    if (seal && !from.seals()) || (!seal && shared) {
+                    // Where nothing but the flags tells how to open, a message is what they say.
+                    if (seal && !from.seals()) || (!seal && from.seals() && !both) {
                         continue;
                     }
                     let mut message = plain.clone();
@@ -317,6 +317,25 @@ fn messages_are_opened_the_way_they_were_made() {
         assert_eq!(server.open(&signature, &mut message, 0), Ok(SIGNED));
         assert_eq!(message.concat(), [round; 40]);
     }
+}
+
+/// Without key exchange a sealed message whose text somebody knows would verify as a signed one, so the second way
+/// is not tried.
+#[test]
+fn a_known_plaintext_does_not_pass_for_a_signed_message() {
+    let flags = full() - NegotiateFlags::NEGOTIATE_KEY_EXCH;
+    let (mut client, mut server) = pair(flags);
+    let plain = Pieces::one(b"known to the attacker");
+    let mut message = plain.clone();
+    let signature = client.protect(true, &mut message, 0).unwrap();
+    assert_eq!(
+        server.open(&signature, &mut plain.clone(), 0),
+        Err(SessionError::IntegrityCheckFailed)
+    );
+    assert_eq!(server.open(&signature, &mut message, 0), Ok(SEALED));
+    let (mut client, mut server) = pair(flags - NegotiateFlags::NEGOTIATE_SEAL);
+    let signature = client.protect(false, &mut plain.clone(), 0).unwrap();
+    assert_eq!(server.open(&signature, &mut plain.clone(), 0), Ok(SIGNED));
 }
 
 /// Signed pieces are under the checksum in their order and stay as they are (DCE style).
@@ -757,7 +776,7 @@ proptest! {
         }
         prop_assert!(server.open_stream(&mut garbage, 0).is_err());
         let mut message = Pieces::one(b"true");
-        let signature = client.protect(false, &mut message, 0).unwrap();
-        prop_assert_eq!(server.open(&signature, &mut message, 0), Ok(SIGNED));
+        let signature = client.sign(&mut message, 0).unwrap();
+        prop_assert_eq!(server.verify(&signature, &mut message, 0), Ok(()));
     }
 }
