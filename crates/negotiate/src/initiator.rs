@@ -231,7 +231,7 @@ impl ExpectReply {
             return Err(self.rejected(message).into());
         }
         match chosen {
-            Some(arm) => self.reselect(arm, &message),
+            Some(arm) => self.reselect(&arm, &message),
             None => self.take(message),
         }
     }
@@ -291,7 +291,7 @@ impl ExpectReply {
 
     /// The acceptor chose another mechanism: the optimistic context goes (once: its handle owns it), and
     /// the chosen mechanism begins.
-    fn reselect(self, arm: Arc<Arm>, message: &NegTokenResp) -> Result<Outcome, Refusal> {
+    fn reselect(self, arm: &Arc<Arm>, message: &NegTokenResp) -> Result<Outcome, Refusal> {
         let Self {
             mut negotiation,
             inner,
@@ -328,7 +328,7 @@ impl ExpectReply {
         if said.mic.is_some() {
             return Err(PeerMisbehaved::PrematureMic { package }.into());
         }
-        let ran = negotiation.call(&arm, None, None, Some(&reason))?;
+        let ran = negotiation.call(arm, None, None, Some(&reason))?;
         negotiation.answer(ran, said)
     }
 
