@@ -135,6 +135,22 @@ fn from_vectors(seeds: &mut Seeds, file: &Value) -> std::io::Result<()> {
             "spnego_parse" => {
                 seeds.put("spnego", &[&[0], &field("token").unwrap_or_default()])?;
             }
+            "ntlm_parse" => {
+                let message = field("message").unwrap_or_default();
+                seeds.put("ntlm-messages", &[&[0], &message])?;
+            }
+            "ntlm_mic" => {
+                for name in ["negotiate", "challenge", "authenticate"] {
+                    seeds.put("ntlm-messages", &[&[0], &field(name).unwrap_or_default()])?;
+                }
+            }
+            "ntlmv2_response" => {
+                let info = field("target_info").unwrap_or_default();
+                seeds.put("ntlm-messages", &[&[2], &info])?;
+            }
+            "negoex_parse" => {
+                seeds.put("negoex", &[&[0], &field("message").unwrap_or_default()])?;
+            }
             "parse_8003" => {
                 seeds.put(
                     "gss-framing",
@@ -233,6 +249,27 @@ fn scripts(seeds: &mut Seeds) -> std::io::Result<()> {
     for edit in edits {
         for choice in [1, 3, 5, 7] {
             seeds.put("spnego", &[&[choice], edit])?;
+        }
+        seeds.put("negoex", &[&[1], edit])?;
+        seeds.put("negoex", &[&[1, 0], edit])?;
+    }
+    // An exchange of NTLM, by its flags and what is changed in its last two messages.
+    for flags in [[0u8; 4], [0xe2, 0x88, 0x82, 0x35], [0, 0, 0, 2]] {
+        for edit in edits {
+            seeds.put("ntlm-messages", &[&[4], &flags, edit, edit])?;
+            seeds.put("ntlm-messages", &[&[4], &flags, &[0], edit])?;
+        }
+    }
+    // NTLM's sessions: by their flags, and by what is sent in which direction.
+    for flags in [3u8, 2, 7, 8, 9, 0x13, 0x63, 0x70, 0x83, 0x82] {
+        for choices in [0u8, 1, 4, 5, 6, 0x80] {
+            for edit in edits {
+                let piece = [choices, 1, 1, 5, b'h', b'e', b'l', b'l', b'o', 0, 2, 9, 9];
+                seeds.put(
+                    "ntlm-tokens",
+                    &[&[flags], &piece, edit, &[0], edit, &piece, edit],
+                )?;
+            }
         }
     }
     for enctype in 0..ENCTYPES.len() as u8 {
