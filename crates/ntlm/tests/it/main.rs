@@ -8,9 +8,11 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod attacks;
 mod av_pairs;
 mod buffers;
 mod compute;
+mod forge;
 mod handshake;
 mod messages;
 mod session;
