@@ -345,7 +345,11 @@ fn mutual_authentication_that_was_asked_for_outright_is_missed() {
     let (near, far) = connection();
     let outcome = thread::scope(|scope| {
         scope.spawn(|| drop(server.accept(far)));
-        let asked = InitiatorRequirements::MUTUAL_AUTH | InitiatorRequirements::INTEGRITY;
+        let asked = InitiatorRequirements::MUTUAL_AUTH
+            | InitiatorRequirements::CONFIDENTIALITY
+            | InitiatorRequirements::INTEGRITY
+            | InitiatorRequirements::REPLAY_DETECT
+            | InitiatorRequirements::SEQUENCE_DETECT;
         let connector = client.connector(BY_ADDRESS).requirements(asked);
         connector.connect(near).map(drop)
     });
@@ -442,7 +446,8 @@ fn a_token_taken_raw_is_a_replay_for_negotiate() {
     let mut initiator = Initiator::new(&table, handle, SERVICE, asked);
     let mut kdc = realm.transport();
     let token = initiator.step(None, &mut kdc).unwrap().token.unwrap();
-    accept("Kerberos").step(&token).unwrap();
+    let taken = accept("Kerberos").step(&token).unwrap();
+    assert!(taken.complete);
 
     let mut wrapped = NegTokenInit::new(&[KRB5]).unwrap();
     wrapped.mech_token = Some(token);
