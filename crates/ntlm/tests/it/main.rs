@@ -16,4 +16,5 @@ mod forge;
 mod handshake;
 mod messages;
 mod session;
+mod session_attacks;
 mod world;

@@ -8,6 +8,7 @@
 )]
 
 mod messages;
+mod ntlm;
 
 use trihound_test_support::{CountingAllocator, allocations};
 
