@@ -71,7 +71,7 @@ pub(crate) struct Log {
 pub(crate) struct Toy {
     info: SecPkgInfo,
     mechanism: MechanismInfo,
-    script: Mutex<Script>,
+    script: Script,
     pub(crate) log: Arc<Mutex<Log>>,
 }
 
@@ -101,7 +101,7 @@ impl Toy {
                 is_raw_token,
                 needs_host_name: script.needs_host_name,
             },
-            script: Mutex::new(script),
+            script,
             log: Arc::default(),
         })
     }
@@ -129,16 +129,12 @@ impl Toy {
         )
     }
 
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Script)) {
-        change(&mut self.script.lock().unwrap());
-    }
-
     pub(crate) fn log(&self) -> Log {
         self.log.lock().unwrap().clone()
     }
 
     fn script(&self) -> Script {
-        self.script.lock().unwrap().clone()
+        self.script.clone()
     }
 
     fn name(&self) -> &str {
@@ -157,13 +153,13 @@ impl Toy {
     fn after(&self, leg: u32, initiator: bool) -> (Context, Step) {
         let script = self.script();
         if leg < script.legs {
-            return (Context::Under { leg, initiator }, Step::ContinueNeeded);
+            return (Context::Under { leg }, Step::ContinueNeeded);
         }
         if script.complete_needed {
             let step = Step::CompleteNeeded {
                 and_continue: false,
             };
-            return (Context::Under { leg, initiator }, step);
+            return (Context::Under { leg }, step);
         }
         let integrity = script.mic != MechListMic::Impossible;
         let attributes = if initiator {
@@ -261,7 +257,6 @@ pub(crate) enum Context {
     },
     Under {
         leg: u32,
-        initiator: bool,
     },
     Done {
         initiator: bool,
