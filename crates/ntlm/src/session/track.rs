@@ -22,8 +22,9 @@ pub(crate) enum Treatment {
     Sign,
 }
 
-/// Bytes that go through checksum and cipher in turn, so that they come out of memory once.
-const CHUNK: usize = 1024;
+/// Bytes that go through checksum and cipher in turn: one block of MD5, so few that the processor works on
+/// the checksum of one piece while it waits for the cipher of the next.
+const CHUNK: usize = 64;
 
 /// The checksum over a message (MS-NLMP section 3.4.4).
 enum Sum {
