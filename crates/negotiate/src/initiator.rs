@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tracing::{debug, warn};
 use trihound_asn1::spnego::{NegState, NegTokenResp, parse_response};
 use trihound_sansio::Reply;
-use trihound_sspi::{Error as SspiError, InitializeRequest, OwnedCtxtHandle};
+use trihound_sspi::{
+    Error as SspiError, InitializeRequest, InitiatorRequirements, OwnedCtxtHandle,
+};
 
 use crate::context::{MAX_LEGS, Outcome, Refusal, Session, State};
 use crate::credential::Arm;
@@ -144,6 +146,12 @@ impl Negotiation {
             // RFC 4178 section 5 (b)(IV), (c)(I): with its last token, or in answer to ours, the acceptor
             // had to send its MIC (conformance row 28).
             return Err(self.mic.missing().into());
+        }
+        let dce_style = InitiatorRequirements::USE_DCE_STYLE;
+        if !token.is_empty() && done.has_integrity() && self.plan.requirements.contains(dce_style) {
+            // RFC 4178 section 5 (d): where the initiator has the last token, its MIC may come with it. Samba's
+            // acceptor wants one in DCE style, and if it has to ask, speaks again when all is said.
+            self.mic.require(why::LAST_TOKEN);
         }
         let mic = self.mic_if_due(&done)?;
         let awaited = self.mic.is_awaited(&done);

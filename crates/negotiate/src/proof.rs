@@ -55,6 +55,7 @@ pub(crate) mod why {
     pub(crate) const REQUESTED: &str = "the acceptor asked for it (request-mic)";
     pub(crate) const MECHANISM: &str = "the mechanism's own exchange is protected by a MIC";
     pub(crate) const PEER_SENT: &str = "this side received one, and the exchange goes both ways";
+    pub(crate) const LAST_TOKEN: &str = "this side sent one with its last token";
     pub(crate) const INCOMPLETE: &str =
         "the acceptor says accept-incomplete although the mechanism is done";
 }

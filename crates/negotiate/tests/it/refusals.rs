@@ -3,7 +3,9 @@
 use trihound_asn1::spnego::{NEGOEX, NegState, NegTokenInit, NegTokenResp};
 use trihound_negotiate::negoex::NegoExError;
 use trihound_negotiate::{PeerMisbehaved, Rejected};
-use trihound_sspi::{Error, MechListMic, SecurityStatus, Step};
+use trihound_sspi::{
+    AcceptorRequirements, Error, InitiatorRequirements, MechListMic, SecurityStatus, Step,
+};
 
 use crate::toy::{ALPHA, ALPHA_OLD, BETA, Script, Toy};
 use crate::world::{Side, Who, assert_agreed, edit_resp, init, resp, run, unchanged};
@@ -307,6 +309,37 @@ fn a_third_leg_is_followed_by_the_acceptors_last_word() {
         .collect();
     assert_eq!(mics, [false, false, true, true]);
     assert_agreed(&client, &server, "Beta");
+}
+
+/// Conformance row 175: in DCE style the initiator's MIC comes with its last token, so that the acceptor's answer is the
+/// end also where it wants a MIC; an answer without the acceptor's own is refused.
+#[test]
+fn in_dce_style_the_mics_come_with_the_last_tokens() {
+    let dce = |client: &mut Side, server: &mut Side| {
+        client.initiator |= InitiatorRequirements::USE_DCE_STYLE;
+        server.acceptor |= AcceptorRequirements::USE_DCE_STYLE;
+    };
+    let (mut client, mut server) = pair(&script(3));
+    dce(&mut client, &mut server);
+    let ran = run(&mut client, &mut server, &unchanged);
+    ran.end.unwrap();
+    let mics: Vec<bool> = ran.tokens[1..]
+        .iter()
+        .map(|token| resp(token).mech_list_mic.is_some())
+        .collect();
+    assert_eq!(mics, [false, true, true]);
+    assert_agreed(&client, &server, "Alpha");
+
+    let (mut client, mut server) = pair(&script(3));
+    dce(&mut client, &mut server);
+    let ran = run(&mut client, &mut server, &|number, token| match number {
+        4 => edit_resp(&token, |message| message.mech_list_mic = None),
+        _ => token,
+    });
+    assert!(matches!(
+        cause(ran.error().1),
+        PeerMisbehaved::MicMissing { .. }
+    ));
 }
 
 /// Negotiations do not go on for ever.
