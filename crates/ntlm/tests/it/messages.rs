@@ -292,7 +292,7 @@ fn a_challenge_comes_back_as_it_was_sent() {
 #[test]
 fn row_146_version_and_mic_by_the_smallest_offset() {
     let payload = [WINDOWS_10_BYTES.as_slice(), &[0x5a; 16], b"rest"].concat();
-    let sixteen = Some([0x5a; 16]);
+    let (sixteen, early) = (Some([0x5a; 16]), payload.first_chunk().copied());
     for (flags, start, version, mic) in [
         (VERSION, 64, None, None),
         (VERSION, 71, None, None),
@@ -301,7 +301,9 @@ fn row_146_version_and_mic_by_the_smallest_offset() {
         (VERSION, 88, Some(WINDOWS_10), sixteen),
         (VERSION, 90, Some(WINDOWS_10), sixteen),
         (NegotiateFlags::empty(), 64, None, None),
-        (NegotiateFlags::empty(), 80, None, None),
+        (NegotiateFlags::empty(), 79, None, None),
+        (NegotiateFlags::empty(), 80, None, early),
+        (NegotiateFlags::empty(), 87, None, early),
         (NegotiateFlags::empty(), 88, None, sixteen),
     ] {
         let (empty, behind) = ((0, 0), (2, 90));
