@@ -192,7 +192,7 @@ impl Settings {
     pub(crate) fn packages(&mut self, of_machine: bool) -> Result<Packages, Error> {
         let kerberos = self.kerberos(of_machine)?;
         let policy = self.negotiate_policy.clone();
-        Ok(Packages::new(&kerberos, &self.ntlm()?, policy)?)
+        Packages::new(&kerberos, &self.ntlm()?, policy)
     }
 }
 

@@ -13,6 +13,7 @@ mod keytabs;
 mod options;
 mod output;
 mod pages;
+mod peers;
 #[cfg(target_os = "linux")]
 mod secrets;
 
@@ -54,6 +55,9 @@ impl Scratch {
             )
             .env("TZ", "UTC")
             .env_remove("KRB5_TRACE")
+            .env_remove("TRIHOUND_NTLM")
+            .env_remove("NTLM_USER_FILE")
+            .env_remove("NTLM_HASH_FILE")
             .env_remove("KRB5_KTNAME")
             .env_remove("KRB5_CLIENT_KTNAME");
         command

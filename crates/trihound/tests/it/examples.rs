@@ -84,7 +84,10 @@ impl Machine {
             .env("KRB5CCNAME", self.path("cc"))
             .env("KRB5_KTNAME", self.path("keytab"))
             .env("KRB5_CLIENT_KTNAME", self.path("client.keytab"))
-            .env_remove("KRB5_TRACE");
+            .env_remove("KRB5_TRACE")
+            .env_remove("TRIHOUND_NTLM")
+            .env_remove("NTLM_USER_FILE")
+            .env_remove("NTLM_HASH_FILE");
         command
     }
 
@@ -162,6 +165,75 @@ fn program(name: &str) -> PathBuf {
         program.display()
     );
     program
+}
+
+/// What the variables of the environment let NTLM do, and nothing where they say nothing.
+#[test]
+fn negotiation_uses_ntlm_only_where_the_variable_says_so() {
+    let machine = Machine::new();
+    let users = machine.path("users");
+    fs::write(&users, "EXAMPLE.TEST:alice:password\n").unwrap();
+    let mut server = machine.example("negotiate", &["accept", "127.0.0.1:0"]);
+    server
+        .env("TRIHOUND_NTLM", "incoming=allow")
+        .env("NTLM_USER_FILE", &users);
+    let server = listening("negotiate", &mut server);
+    let call = |target: &str, ntlm: Option<&str>| {
+        let arguments = ["init", target, &server.address, "hello"];
+        let mut command = machine.example("negotiate", &arguments);
+        command
+            .env("USER_NAME", "alice@EXAMPLE.TEST")
+            .env("PASSWORD", "password");
+        if let Some(rule) = ntlm {
+            command.env("TRIHOUND_NTLM", rule);
+        }
+        let output = finish(&mut command, "");
+        let told = String::from_utf8(output.stdout).unwrap();
+        (told, String::from_utf8(output.stderr).unwrap())
+    };
+    let (told, wrong) = call("host/localhost", None);
+    assert!(told.starts_with("speaking Kerberos\n"), "{told}{wrong}");
+    let (told, wrong) = call("host/127.0.0.1", Some("outgoing=audit"));
+    assert!(told.starts_with("speaking NTLM\n"), "{told}{wrong}");
+    assert!(told.ends_with("the service says: hello\n"), "{told}");
+    for rule in [None, Some("deny"), Some("incoming=allow")] {
+        let (told, wrong) = call("host/127.0.0.1", rule);
+        assert_eq!(told, "", "{rule:?}");
+        assert!(wrong.contains("SEC_E_TARGET_UNKNOWN"), "{rule:?}: {wrong}");
+        assert!(wrong.contains("TRIHOUND_NTLM"), "{rule:?}: {wrong}");
+    }
+    let (_, wrong) = call("host/localhost", Some("please"));
+    assert!(wrong.contains("TRIHOUND_NTLM=\"please\""), "{wrong}");
+}
+
+/// The first account of the file is whoever nobody else is; a broken file is told at the start.
+#[test]
+fn accounts_of_the_environment_serve_who_has_no_tickets() {
+    let machine = Machine::new();
+    let users = machine.path("users");
+    fs::write(&users, "EXAMPLE.TEST:bob:password\n").unwrap();
+    let example = |arguments: &[&str]| {
+        let mut command = machine.example("negotiate", arguments);
+        command
+            .env("TRIHOUND_NTLM", "allow")
+            .env("NTLM_USER_FILE", &users)
+            .env("KRB5_CLIENT_KTNAME", machine.path("none"))
+            .env("KRB5_KTNAME", machine.path("none"));
+        command
+    };
+    let server = listening("negotiate", &mut example(&["accept", "127.0.0.1:0"]));
+    let arguments = ["init", "host/localhost", &server.address, "hello"];
+    let output = finish(&mut example(&arguments), "");
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.starts_with("speaking NTLM\n"), "{told}");
+    fs::write(&users, "EXAMPLE.TEST:bob:password\nhunter2\n").unwrap();
+    let output = finish(&mut example(&arguments), "");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("line 2 ") && !told.contains("hunter2"),
+        "{told}"
+    );
+    assert!(told.contains("SEC_E_CANNOT_INSTALL"), "{told}");
 }
 
 #[test]
