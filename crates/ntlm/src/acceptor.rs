@@ -4,55 +4,46 @@ use core::fmt;
 use std::sync::Arc;
 
 use tracing::debug;
-use trihound_sansio::{Progress, Reply, Timestamp};
-use trihound_secret::SecretArray;
-use trihound_sspi::{AcceptRequest, AcceptorRequirements, EstablishedAttributes};
+use trihound_sansio::{Progress, Reply};
+use trihound_sspi::{AcceptRequest, AcceptorRequirements};
 
+use crate::answer::Answer;
 use crate::attributes::{
-    PROTECTION, acceptor_attributes, check_protection, chosen_by_acceptor, offered_by_acceptor,
-    wanted_by_acceptor,
+    check_protection, chosen_by_acceptor, offered_by_acceptor, wanted_by_acceptor,
 };
-use crate::checks::{
-    BindingDemand, ChannelBindingsChecked, FlagsChecked, Messages, MicProof, ResponseVerified,
-    ServerNameChecked, TargetNameChecked, TimeChecked, UnprovenAllowed, check_channel_bindings,
-    check_flags, check_mic, check_server_name, check_target_name, check_time, promises_mic,
-    without_mic,
-};
-use crate::compute::{self, SessionKey};
+use crate::checks::BindingDemand;
 use crate::config::NtlmConfig;
 use crate::context::{Outcome, State, due};
 use crate::credential::NtlmCredential;
 use crate::error::{Error, PeerMisbehaved, PolicyError, TokenError, sspi_error};
-use crate::established::{AcceptorProofs, Facts, OldProofs, Proofs, Session, Standing};
 use crate::event::{self, Direction, NtlmOutcome, NtlmUse};
 use crate::initiator::{bindings_hash, kind};
 use crate::message::{
-    AuthenticateMessage, ChallengeMessage, FileTime, MessageError, NegotiateMessage, NtResponse,
-    NtlmV2Response, text,
+    ChallengeMessage, FileTime, MessageError, NegotiateMessage, NtResponse, text,
 };
 use crate::policy::{NtlmPolicy, Verdict};
-use crate::verifier::{NtlmLogon, NtlmVerifier, Verification, VerifiedAccount};
-use crate::{AvId, NegotiateFlags, TargetInfo, TargetInfoBuilder, danger};
+use crate::verifier::{NtlmLogon, NtlmVerifier, Verification};
+use crate::{AvId, NegotiateFlags, TargetInfoBuilder};
 
 /// What an acceptor works with, from its first call to its last.
-struct Plan {
-    verifier: Arc<dyn NtlmVerifier>,
-    config: Arc<NtlmConfig>,
-    policy: Arc<NtlmPolicy>,
+pub(crate) struct Plan {
+    pub(crate) verifier: Arc<dyn NtlmVerifier>,
+    pub(crate) config: Arc<NtlmConfig>,
+    pub(crate) policy: Arc<NtlmPolicy>,
     /// Whether each use is a warning.
-    audited: bool,
-    requirements: AcceptorRequirements,
-    bindings: BindingDemand,
+    pub(crate) audited: bool,
+    pub(crate) requirements: AcceptorRequirements,
+    pub(crate) bindings: BindingDemand,
     /// The NEGOTIATE message as received; empty for a datagram context, which has none.
-    negotiate: Vec<u8>,
+    pub(crate) negotiate: Vec<u8>,
     /// The CHALLENGE message as sent.
-    challenge: Vec<u8>,
+    pub(crate) challenge: Vec<u8>,
     /// Drawn for this context alone (conformance row 155).
-    server_challenge: [u8; 8],
+    pub(crate) server_challenge: [u8; 8],
     /// The flags of the CHALLENGE message.
-    offered: NegotiateFlags,
+    pub(crate) offered: NegotiateFlags,
     /// Its TargetInfo.
-    target_info: Vec<u8>,
+    pub(crate) target_info: Vec<u8>,
 }
 
 /// Awaits the AUTHENTICATE message.
@@ -240,7 +231,7 @@ impl Plan {
     }
 
     /// Tells how the use ended.
-    fn tell(&self, mut use_of_it: NtlmUse, refusal: Option<&trihound_sspi::Error>) {
+    pub(crate) fn tell(&self, mut use_of_it: NtlmUse, refusal: Option<&trihound_sspi::Error>) {
         use_of_it.outcome = match (refusal, self.audited) {
             (Some(_), _) => NtlmOutcome::Refused,
             (None, true) => NtlmOutcome::Audited,
@@ -248,62 +239,6 @@ impl Plan {
         };
         use_of_it.refusal = refusal.map(|error| error.text().to_owned());
         event::tell(self.config.observer.as_deref(), &use_of_it);
-    }
-}
-
-/// The AUTHENTICATE message with its texts.
-struct Answer<'a> {
-    message: AuthenticateMessage<'a>,
-    user: String,
-    domain: String,
-    workstation: String,
-}
-
-impl<'a> Answer<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let message = AuthenticateMessage::parse(bytes)?;
-        // MS-NLMP section 2.2.2.5, flags A and B: without either there is no text.
-        if !message
-            .flags
-            .intersects(NegotiateFlags::NEGOTIATE_UNICODE | NegotiateFlags::NEGOTIATE_OEM)
-        {
-            return Err(PeerMisbehaved::NoCharacterSet {
-                message: "AUTHENTICATE",
-            }
-            .into());
-        }
-        Ok(Self {
-            user: message.user_text()?,
-            domain: message.domain_text()?,
-            workstation: message.workstation_text()?,
-            message,
-        })
-    }
-
-    /// Whether the client says that it is nobody (MS-NLMP section 3.2.5.1.2).
-    fn is_anonymous(&self) -> Result<bool, PeerMisbehaved> {
-        let message = &self.message;
-        let no_name = self.user.is_empty();
-        let no_response = message.nt_response.is_empty() && matches!(message.lm_response, [] | [0]);
-        let half = |found| Err(PeerMisbehaved::HalfAnonymous { found });
-        // MS-NLMP section 3.2.5.1.2: an anonymous client has neither name nor response.
-        match (no_name, no_response) {
-            (true, true) => Ok(true),
-            (true, false) => half("there is a response and no user name"),
-            (false, true) => half("there is a user name and no response"),
-            (false, false) if message.flags.contains(NegotiateFlags::ANONYMOUS) => {
-                half("the ANONYMOUS flag is set beside a user name")
-            }
-            (false, false) => Ok(false),
-        }
-    }
-
-    fn use_of_it(&self) -> NtlmUse {
-        let mut event = NtlmUse::new(Direction::Incoming, NtlmOutcome::Allowed);
-        event.user.clone_from(&self.user);
-        event.domain.clone_from(&self.domain);
-        event.workstation = Some(self.workstation.clone()).filter(|name| !name.is_empty());
-        event
     }
 }
 
@@ -395,265 +330,4 @@ impl ExpectVerifier {
         let session = session.inspect_err(|error| debug!(%error, "Refused the client: {error}"))?;
         Ok(Outcome::Token(State::Established(Box::new(session)), None))
     }
-}
-
-impl Plan {
-    /// All that is checked once the response is known to be right.
-    fn check(
-        &self,
-        answer: &Answer<'_>,
-        bytes: &[u8],
-        account: VerifiedAccount,
-        use_of_it: &mut NtlmUse,
-    ) -> Result<Session, trihound_sspi::Error> {
-        let Some((verified, base)) = ResponseVerified::by_verifier(&account) else {
-            return self.let_guest_in(answer, account);
-        };
-        let messages = Messages {
-            negotiate: &self.negotiate,
-            challenge: &self.challenge,
-            authenticate: bytes,
-        };
-        match NtResponse::parse(answer.message.nt_response).map_err(sspi_error)? {
-            NtResponse::V2(response) => {
-                self.note(&response.av_pairs, use_of_it);
-                let checked = self.check_response(&response).map_err(sspi_error)?;
-                let (exported, flags, negotiated) =
-                    self.check_message(answer, base).map_err(sspi_error)?;
-                let mic = self
-                    .check_mic(messages, answer, &response, &exported, negotiated)
-                    .map_err(sspi_error)?;
-                let has_mic = matches!(mic, MicProof::Verified(_));
-                let proofs = AcceptorProofs {
-                    response: verified,
-                    bindings: checked.bindings,
-                    target: checked.target,
-                    server: checked.server,
-                    time: checked.time,
-                    flags,
-                    mic,
-                };
-                let mut facts = self.facts(answer, negotiated, checked.bindings_missing, false);
-                facts.mic = has_mic;
-                facts.target.clone_from(&use_of_it.target);
-                facts.name(account);
-                let standing = Standing::Proven(exported, Proofs::Acceptor(proofs));
-                Session::new(facts, standing)
-            }
-            NtResponse::V1(_) | NtResponse::Absent => {
-                let key = self.old_key(answer, base);
-                let (exported, flags, negotiated) =
-                    self.check_message(answer, &key).map_err(sspi_error)?;
-                let mut facts = self.facts(answer, negotiated, true, false);
-                facts.name(account);
-                let proofs = OldProofs {
-                    response: verified,
-                    flags,
-                };
-                Session::new(
-                    facts,
-                    Standing::Proven(exported, Proofs::OldAcceptor(proofs)),
-                )
-            }
-        }
-    }
-
-    /// What the response says besides the proof, for whoever is told of the use.
-    fn note(&self, pairs: &TargetInfo<'_>, use_of_it: &mut NtlmUse) {
-        use_of_it.target = pairs
-            .target_name()
-            .ok()
-            .flatten()
-            .filter(|name| !name.is_empty());
-        // Conformance row 159: it tells, and decides nothing.
-        use_of_it.same_host = self.config.machine_id.is_some()
-            && pairs.single_host().map(|host| host.machine_id) == self.config.machine_id;
-    }
-
-    /// The pairs in the response, which the proof covers (conformance row 33).
-    fn check_response(&self, response: &NtlmV2Response<'_>) -> Result<ResponseChecked, Error> {
-        let policy = &self.policy;
-        let pairs = &response.av_pairs;
-        let (bindings, bindings_missing) =
-            check_channel_bindings(self.bindings, policy.channel_bindings, pairs)?;
-        Ok(ResponseChecked {
-            bindings,
-            bindings_missing,
-            target: check_target_name(&self.config.target_names, policy.target_name, pairs)?,
-            server: check_server_name(&self.config.names.netbios_computer, pairs)?,
-            time: check_time(self.config.clock.now(), policy.max_age, response.timestamp)?,
-        })
-    }
-
-    /// The flags of the message, and the key that they lead to (conformance rows 147, 148 and 154).
-    fn check_message(
-        &self,
-        answer: &Answer<'_>,
-        key_exchange_key: &SessionKey,
-    ) -> Result<(SessionKey, FlagsChecked, NegotiateFlags), Error> {
-        let (checked, negotiated) = check_flags(self.offered, answer.message.flags)?;
-        let wanted = wanted_by_acceptor(self.requirements);
-        check_protection(wanted, negotiated, "AUTHENTICATE")?;
-        let exported = exported_key(&answer.message, negotiated, key_exchange_key)?;
-        Ok((exported, checked, negotiated))
-    }
-
-    fn check_mic(
-        &self,
-        messages: Messages<'_>,
-        answer: &Answer<'_>,
-        response: &NtlmV2Response<'_>,
-        exported: &SessionKey,
-        negotiated: NegotiateFlags,
-    ) -> Result<MicProof, Error> {
-        let promised = promises_mic(response);
-        match check_mic(messages, &answer.message, promised, exported)? {
-            Some(verified) => Ok(MicProof::Verified(verified)),
-            None => {
-                let protected = negotiated.intersects(PROTECTION);
-                Ok(MicProof::NotPromised(without_mic(
-                    self.policy.mic,
-                    protected,
-                )?))
-            }
-        }
-    }
-
-    /// KXKEY of NTLMv1 (MS-NLMP section 3.4.5.1).
-    fn old_key(&self, answer: &Answer<'_>, base: &SessionKey) -> SessionKey {
-        let key = <&[u8; 24]>::try_from(answer.message.lm_response)
-            .ok()
-            .and_then(|lm_response| {
-                danger::kxkey_v1(
-                    self.offered,
-                    base,
-                    None,
-                    lm_response,
-                    &self.server_challenge,
-                )
-            });
-        key.unwrap_or_else(|| SecretArray::from(*base.expose()))
-    }
-
-    /// A guest, who has no key (conformance row 158).
-    fn let_guest_in(
-        &self,
-        answer: &Answer<'_>,
-        account: VerifiedAccount,
-    ) -> Result<Session, trihound_sspi::Error> {
-        let allowed = UnprovenAllowed::guest(&answer.user, &self.policy).map_err(sspi_error)?;
-        let mut session = self.without_key(answer, allowed)?;
-        session.facts.guest = true;
-        session.facts.name(account);
-        Ok(session)
-    }
-
-    /// An anonymous client (conformance row 39).
-    fn let_nobody_in(self, answer: &Answer<'_>) -> Result<Outcome, trihound_sspi::Error> {
-        let asked = self
-            .requirements
-            .contains(AcceptorRequirements::ALLOW_NULL_SESSION);
-        let session = UnprovenAllowed::anonymous(asked)
-            .map_err(sspi_error)
-            .and_then(|allowed| self.without_key(answer, allowed));
-        self.tell(answer.use_of_it(), session.as_ref().err());
-        Ok(Outcome::Token(State::Established(Box::new(session?)), None))
-    }
-
-    /// A session that has no key, and so neither signs nor seals.
-    fn without_key(
-        &self,
-        answer: &Answer<'_>,
-        allowed: UnprovenAllowed,
-    ) -> Result<Session, trihound_sspi::Error> {
-        let (checked, negotiated) =
-            check_flags(self.offered, answer.message.flags).map_err(sspi_error)?;
-        let unprotected = negotiated - PROTECTION;
-        check_protection(
-            wanted_by_acceptor(self.requirements),
-            unprotected,
-            "AUTHENTICATE",
-        )
-        .map_err(sspi_error)?;
-        let mut facts = self.facts(answer, unprotected, true, answer.user.is_empty());
-        facts.user.clear();
-        facts.domain.clear();
-        Session::new(facts, Standing::Unproven(allowed, checked))
-    }
-
-    fn facts(
-        &self,
-        answer: &Answer<'_>,
-        negotiated: NegotiateFlags,
-        bindings_missing: bool,
-        anonymous: bool,
-    ) -> Facts {
-        // The caller is told of missing bindings where there was a channel to bind to.
-        let missing = bindings_missing && !matches!(self.bindings, BindingDemand::NoChannel);
-        let mut flags = negotiated;
-        // A wish of the client's, which the CHALLENGE message repeated.
-        flags |= self.offered & answer.message.flags & NegotiateFlags::NEGOTIATE_IDENTIFY;
-        let attributes = acceptor_attributes(flags, self.requirements, anonymous, missing);
-        Facts {
-            user: answer.user.clone(),
-            domain: answer.domain.clone(),
-            target: None,
-            server: self.config.names.target().to_owned(),
-            start: self.now(),
-            flags,
-            attributes: EstablishedAttributes::Acceptor(attributes),
-            mic: false,
-            target_info: self.target_info.clone(),
-            guest: false,
-            anonymous,
-            groups: Vec::new(),
-            sids: Vec::new(),
-        }
-    }
-
-    fn now(&self) -> Timestamp {
-        self.config.clock.now()
-    }
-}
-
-impl Facts {
-    /// Takes over what the verifier knows of the account.
-    fn name(&mut self, account: VerifiedAccount) {
-        self.user = account.user;
-        self.domain = account.domain;
-        self.groups = account.groups;
-        self.sids = account.sids;
-    }
-}
-
-/// What was found right in the response.
-struct ResponseChecked {
-    bindings: ChannelBindingsChecked,
-    bindings_missing: bool,
-    target: TargetNameChecked,
-    server: ServerNameChecked,
-    time: TimeChecked,
-}
-
-/// ExportedSessionKey (MS-NLMP section 3.2.5.1.2). Where nothing is protected, some clients send a key
-/// of their own and some do not.
-fn exported_key(
-    message: &AuthenticateMessage<'_>,
-    negotiated: NegotiateFlags,
-    key_exchange_key: &SessionKey,
-) -> Result<SessionKey, Error> {
-    let encrypted = message.encrypted_session_key;
-    let exchanged = negotiated.contains(NegotiateFlags::NEGOTIATE_KEY_EXCH);
-    let may_be_absent = !negotiated.intersects(PROTECTION);
-    if !exchanged || (may_be_absent && encrypted.is_empty()) {
-        return Ok(SecretArray::from(*key_exchange_key.expose()));
-    }
-    // MS-NLMP section 2.2.1.3: the encrypted key has the length of a key.
-    let Ok(encrypted) = <&[u8; 16]>::try_from(encrypted) else {
-        return Err(PeerMisbehaved::EncryptedSessionKeyLength {
-            found: encrypted.len(),
-        }
-        .into());
-    };
-    Ok(compute::exported_session_key(key_exchange_key, encrypted))
 }

@@ -18,6 +18,13 @@ const ALWAYS: NegotiateFlags = NegotiateFlags::REQUEST_TARGET
 pub(crate) const PROTECTION: NegotiateFlags =
     NegotiateFlags::NEGOTIATE_SIGN.union(NegotiateFlags::NEGOTIATE_SEAL);
 
+/// Whether the initiator draws the session key: with key exchange, and only where there is something to protect
+/// (MS-NLMP sections 3.1.5.1.2 and 3.2.5.1.2); a datagram's initiator always does (section 3.2.5.2.1).
+pub(crate) fn exchanges_key(flags: NegotiateFlags) -> bool {
+    flags.contains(NegotiateFlags::NEGOTIATE_KEY_EXCH)
+        && flags.intersects(PROTECTION.union(NegotiateFlags::NEGOTIATE_DATAGRAM))
+}
+
 /// What an initiator can do and asks for: the flags of its NEGOTIATE message. Keys of 56 bits and LM
 /// keys are never offered.
 pub(crate) fn offered_by_initiator(requirements: InitiatorRequirements) -> NegotiateFlags {

@@ -91,6 +91,21 @@ impl UnprovenAllowed {
     }
 }
 
+/// Looks for a second pair of a kind with which the client vouches for something.
+///
+/// A client copies the pairs of the CHALLENGE message and adds its own. One that copies these too hands
+/// on what somebody in the middle put there, and the first of two counts (conformance row 143): that
+/// would be a promise of no MIC, or another channel's bindings, under a right proof.
+pub(crate) fn check_no_pair_twice(response: &TargetInfo<'_>) -> Result<(), PeerMisbehaved> {
+    for id in [AvId::FLAGS, AvId::TARGET_NAME, AvId::CHANNEL_BINDINGS] {
+        // MS-NLMP section 2.2.2.1: each pair occurs once; CVE-2019-1166, CVE-2019-1338.
+        if response.iter().filter(|pair| pair.id == id).count() > 1 {
+            return Err(PeerMisbehaved::PairTwice { pair: id });
+        }
+    }
+    Ok(())
+}
+
 /// What the acceptor's caller says of the channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum BindingDemand {

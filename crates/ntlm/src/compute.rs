@@ -99,7 +99,7 @@ pub fn mic(
     authenticate: &[u8],
 ) -> [u8; 16] {
     let (before, place) = authenticate
-        .split_at_checked(AuthenticateMessage::MIC_OFFSET)
+        .split_at_checked(AuthenticateMessage::mic_offset(authenticate))
         .unwrap_or((authenticate, &[]));
     let (place, behind) = place.split_at_checked(16).unwrap_or((place, &[]));
     let zeros = [0; 16];

@@ -124,7 +124,7 @@ impl NtlmConfig {
             names: ServerNames::default(),
             target_names: Vec::new(),
             workstation: String::new(),
-            version: None,
+            version: Some(Version::UNTOLD),
             machine_id: None,
         }
     }
@@ -187,8 +187,8 @@ impl NtlmConfig {
         self
     }
 
-    /// Sets the version that the messages carry; they carry none unless this is set. Nothing but
-    /// people looks at it (MS-NLMP section 2.2.2.10).
+    /// Sets the version that the messages carry, [`Version::UNTOLD`] by default. Nothing but people looks
+    /// at it (MS-NLMP section 2.2.2.10).
     #[must_use]
     pub fn with_version(mut self, version: Version) -> Self {
         self.version = Some(version);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 use trihound_sansio::{RandomFailure, TransportFailure};
 
+use crate::AvId;
 use crate::message::MessageError;
 
 /// Why a function of the package failed.
@@ -105,6 +106,15 @@ pub enum PeerMisbehaved {
         message: &'static str,
         /// What the message says.
         found: &'static str,
+    },
+    /// A pair with which the client vouches for something is in the response twice (MS-NLMP section
+    /// 2.2.2.1): a client copies the pairs of the CHALLENGE, where somebody may have put one before it.
+    #[error(
+        "the client's response has {pair} twice; somebody put one into the CHALLENGE for the client to copy"
+    )]
+    PairTwice {
+        /// Which pair.
+        pair: AvId,
     },
     /// The response promises a MIC and the message has no room for one (MS-NLMP section 3.2.5.1.2).
     #[error(

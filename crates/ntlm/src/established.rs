@@ -37,6 +37,8 @@ pub(crate) struct AcceptorProofs {
 #[allow(dead_code, reason = "held so that they had to be obtained")]
 pub(crate) struct OldProofs {
     pub(crate) response: ResponseVerified,
+    pub(crate) bindings: ChannelBindingsChecked,
+    pub(crate) target: TargetNameChecked,
     pub(crate) flags: FlagsChecked,
 }
 

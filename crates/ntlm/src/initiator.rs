@@ -8,7 +8,8 @@ use trihound_secret::SecretArray;
 use trihound_sspi::{EstablishedAttributes, InitializeRequest, InitiatorRequirements, InputDesc};
 
 use crate::attributes::{
-    check_protection, initiator_attributes, offered_by_initiator, wanted_by_initiator,
+    check_protection, exchanges_key, initiator_attributes, offered_by_initiator,
+    wanted_by_initiator,
 };
 use crate::compute::{self, SessionKey};
 use crate::config::NtlmConfig;
@@ -78,7 +79,8 @@ pub(crate) fn begin(
     let bindings = bindings_hash(request.input)?;
     let outbound = who(outbound, requirements).map_err(sspi_error)?;
     ask_policy(policy, &outbound, request, config).map_err(sspi_error)?;
-    let offered = offered_by_initiator(requirements);
+    let mut offered = offered_by_initiator(requirements);
+    offered.set(NegotiateFlags::NEGOTIATE_VERSION, config.version.is_some());
     let datagram = requirements.contains(InitiatorRequirements::DATAGRAM);
     let negotiate = if datagram {
         // MS-NLMP section 3.2.5.2.1: a connectionless handshake begins with the CHALLENGE message.
@@ -145,11 +147,7 @@ fn ask_policy(
     Ok(())
 }
 
-fn negotiate_message(
-    mut flags: NegotiateFlags,
-    config: &NtlmConfig,
-) -> Result<Vec<u8>, MessageError> {
-    flags.set(NegotiateFlags::NEGOTIATE_VERSION, config.version.is_some());
+fn negotiate_message(flags: NegotiateFlags, config: &NtlmConfig) -> Result<Vec<u8>, MessageError> {
     NegotiateMessage {
         flags,
         domain: None,
@@ -170,7 +168,7 @@ struct Challenge<'a> {
 }
 
 /// AvPairs of a server that sent none.
-const NO_PAIRS: &[u8] = &[0; 4];
+pub(crate) const NO_PAIRS: &[u8] = &[0; 4];
 
 impl ExpectChallenge {
     pub(crate) fn target(&self) -> Option<&str> {
@@ -342,11 +340,10 @@ impl ExpectChallenge {
         response: &Response<'_>,
         key_exchange_key: &SessionKey,
     ) -> Result<Outcome, trihound_sspi::Error> {
-        let exchanged = challenge.flags.contains(NegotiateFlags::NEGOTIATE_KEY_EXCH);
         // Conformance row 154: drawn with key exchange, else the key that both sides can compute.
         let mut exported = SecretArray::from(*key_exchange_key.expose());
         let mut encrypted = None;
-        if exchanged {
+        if exchanges_key(challenge.flags) {
             self.config.random.fill(exported.expose_mut())?;
             encrypted = Some(compute::encrypted_session_key(key_exchange_key, &exported));
         }
@@ -418,10 +415,12 @@ impl ExpectChallenge {
             NegotiateFlags::NEGOTIATE_TARGET_INFO,
             challenge.message.target_info.is_some(),
         );
-        flags.set(
-            NegotiateFlags::NEGOTIATE_VERSION,
-            self.config.version.is_some(),
-        );
+        // Conformance row 148: nothing that the acceptor did not offer.
+        let version = self
+            .config
+            .version
+            .filter(|_| flags.contains(NegotiateFlags::NEGOTIATE_VERSION));
+        flags.set(NegotiateFlags::NEGOTIATE_VERSION, version.is_some());
         AuthenticateMessage {
             flags,
             lm_response: response.lm_response,
@@ -430,7 +429,7 @@ impl ExpectChallenge {
             user: &text::encode(flags, response.user)?,
             workstation: &text::encode(flags, &self.config.workstation)?,
             encrypted_session_key,
-            version: self.config.version,
+            version,
             mic: response.with_mic.then_some([0; 16]),
         }
         .to_bytes()

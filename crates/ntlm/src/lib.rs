@@ -18,6 +18,8 @@
 
 mod acceptor;
 mod acquire;
+mod admission;
+mod answer;
 mod attributes;
 mod av_pair;
 mod buffers;

@@ -49,7 +49,9 @@ impl PeerMisbehaved {
             | Self::OtherKindOfContext { .. }
             | Self::EncryptedSessionKeyLength { .. }
             | Self::HalfAnonymous { .. } => Status::SEC_E_INVALID_TOKEN,
-            Self::MicMissing | Self::MicDiffers => Status::SEC_E_MESSAGE_ALTERED,
+            Self::PairTwice { .. } | Self::MicMissing | Self::MicDiffers => {
+                Status::SEC_E_MESSAGE_ALTERED
+            }
             Self::ChannelBindingsDiffer => Status::SEC_E_BAD_BINDINGS,
             Self::TargetNameDiffers { .. } | Self::ServerNameDiffers { .. } => {
                 Status::SEC_E_WRONG_PRINCIPAL

@@ -38,10 +38,32 @@ pub struct AuthenticateMessage<'a> {
 }
 
 impl<'a> AuthenticateMessage<'a> {
-    /// Where the MIC is in a message that has one. Its place does not move when there is no version.
+    /// Where the MIC is in a message that has a place for the version too, as Windows leaves it even where there
+    /// is no version. What [`Self::to_bytes`] makes has it here.
     pub const MIC_OFFSET: usize = 72;
 
-    /// Takes a message apart. Its fixed part may have 64, 72 or 88 bytes; which, its payload says (conformance row 146).
+    /// Where pyspnego has the MIC if there is no version: in the version's place.
+    const MIC_OFFSET_WITHOUT_VERSION: usize = VERSION;
+
+    /// Where the MIC of these bytes is, which are a message that has one.
+    pub(crate) fn mic_offset(bytes: &[u8]) -> usize {
+        let payload = (LM_RESPONSE..FLAGS)
+            .step_by(8)
+            .filter_map(|at| bytes.get(at..)?.first_chunk::<8>())
+            .filter(|[l0, l1, ..]| (*l0, *l1) != (0, 0))
+            .filter_map(|[_, _, _, _, o0, o1, o2, o3]| {
+                usize::try_from(u32::from_le_bytes([*o0, *o1, *o2, *o3])).ok()
+            })
+            .fold(bytes.len(), usize::min);
+        if payload < Self::MIC_OFFSET + 16 {
+            Self::MIC_OFFSET_WITHOUT_VERSION
+        } else {
+            Self::MIC_OFFSET
+        }
+    }
+
+    /// Takes a message apart. Its fixed part may have 64, 72, 80 or 88 bytes; which, its payload says, and of 80 what
+    /// they are, the flags (conformance row 146).
     ///
     /// # Errors
     /// [`MessageError`]: another message or none, cut off, or with a field outside of its payload.
@@ -55,11 +77,14 @@ impl<'a> AuthenticateMessage<'a> {
         let workstation = field(WORKSTATION, Field::Workstation)?;
         let encrypted_session_key = field(ENCRYPTED_SESSION_KEY, Field::EncryptedSessionKey)?;
         let flags = reader.flags(FLAGS)?;
-        let mic = if reader.has_header(Self::MIC_OFFSET + 16) {
-            Some(reader.array(Self::MIC_OFFSET)?)
+        let mic_offset = if reader.has_header(Self::MIC_OFFSET + 16) {
+            Some(Self::MIC_OFFSET)
         } else {
-            None
+            let without = Self::MIC_OFFSET_WITHOUT_VERSION;
+            let versioned = flags.contains(NegotiateFlags::NEGOTIATE_VERSION);
+            (!versioned && reader.has_header(without + 16)).then_some(without)
         };
+        let mic = mic_offset.map(|at| reader.array(at)).transpose()?;
         Ok(Self {
             flags,
             lm_response,

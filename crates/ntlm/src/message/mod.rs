@@ -87,6 +87,15 @@ pub struct Version {
 }
 
 impl Version {
+    /// A version that tells of nobody's system: 10.0, build 0. There are peers that take a NEGOTIATE message
+    /// only with a place for a version, as all of Windows have it.
+    pub const UNTOLD: Self = Self {
+        major: 10,
+        minor: 0,
+        build: 0,
+        revision: Self::REVISION_W2K3,
+    };
+
     /// NTLMSSP_REVISION_W2K3, the only revision that has a name.
     pub const REVISION_W2K3: u8 = 15;
 

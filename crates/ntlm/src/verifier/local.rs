@@ -14,6 +14,9 @@ const PROOF_LENGTH: usize = 16;
 /// is remembered apart.
 const NOBODY: [u8; 16] = [0x6e; 16];
 
+/// What a guest is called: the name of Windows' own account for them.
+const GUEST: &str = "Guest";
+
 /// Verifies responses against the NT hashes of [`NtlmAccounts`].
 ///
 /// A client whose account does not exist is computed for like any other, so that neither the answer
@@ -34,8 +37,8 @@ impl<A: NtlmAccounts> LocalVerifier<A> {
         }
     }
 
-    /// Clients without an account here become guests, who have no key and proved nothing. The policy
-    /// has to let guests in as well ([`crate::danger::allow_guests`]).
+    /// Clients without an account here become guests, who have no key and proved nothing; their name is
+    /// `Guest`, whatever they called themselves. The policy has to let guests in as well ([`crate::danger::allow_guests`]).
     #[must_use]
     pub fn with_guests(mut self) -> Self {
         self.guests = true;
@@ -63,10 +66,8 @@ impl<A: NtlmAccounts> LocalVerifier<A> {
                 account.domain,
                 session_base_key,
             )),
-            (None, _) if self.guests => Ok(VerifiedAccount::guest(
-                logon.user.as_str(),
-                logon.domain.as_str(),
-            )),
+            // Conformance row 158: the name that it gave is not proven, and so not its name here.
+            (None, _) if self.guests => Ok(VerifiedAccount::guest(GUEST, "")),
             _ => Err(VerifierFailure::LogonFailed),
         }
     }

@@ -92,7 +92,8 @@ impl VerifiedAccount {
         }
     }
 
-    /// A guest.
+    /// A guest. The name is what the acceptor's caller sees, so it must not be the one that the client
+    /// gave, which nothing proves.
     #[must_use]
     pub fn guest(user: impl Into<String>, domain: impl Into<String>) -> Self {
         Self {

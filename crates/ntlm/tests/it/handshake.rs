@@ -1,6 +1,8 @@
 //! Handshakes of ours with ours, and what each side has afterwards.
 
-use trihound_ntlm::message::{AuthenticateMessage, ChallengeMessage, NegotiateMessage, NtResponse};
+use trihound_ntlm::message::{
+    AuthenticateMessage, ChallengeMessage, NegotiateMessage, NtResponse, Version,
+};
 use trihound_ntlm::{AvFlags, AvId, NegotiateFlags, NtHash, NtlmCredential, TokenError};
 use trihound_sspi::{
     AcceptorAttributes, ContextAttribute, ContextAttributeValue as Value, Expiry,
@@ -340,21 +342,22 @@ fn a_token_that_does_not_fit_is_handed_over_later() {
 }
 
 #[test]
-fn no_name_and_no_version_of_the_host_is_told() {
+fn neither_name_nor_version_of_the_host_is_told() {
     let world = World::new();
     let mut sides = world.sides(Wishes::full());
     let negotiate = sides.negotiate();
     let message = NegotiateMessage::parse(&negotiate).unwrap();
     assert_eq!(
         (message.domain, message.workstation, message.version),
-        (None, None, None)
+        (None, None, Some(Version::UNTOLD))
     );
     let challenge = sides.challenge(&negotiate);
-    assert_eq!(ChallengeMessage::parse(&challenge).unwrap().version, None);
+    let version = ChallengeMessage::parse(&challenge).unwrap().version;
+    assert_eq!(version, Some(Version::UNTOLD));
     let (_, authenticate) = sides.authenticate(&challenge);
     let message = AuthenticateMessage::parse(&authenticate).unwrap();
     assert_eq!(message.workstation, b"");
-    assert_eq!(message.version, None);
+    assert_eq!(message.version, Some(Version::UNTOLD));
     let pairs = ChallengeMessage::parse(&challenge).unwrap();
     let pairs = pairs.av_pairs().unwrap().unwrap();
     assert!(pairs.get(AvId::SINGLE_HOST).is_none());

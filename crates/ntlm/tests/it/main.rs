@@ -11,10 +11,14 @@
 mod attacks;
 mod av_pairs;
 mod buffers;
+mod checks;
 mod compute;
 mod forge;
 mod handshake;
 mod messages;
+mod policy;
 mod session;
 mod session_attacks;
+mod unproven;
+mod verifier;
 mod world;
