@@ -17,6 +17,7 @@ mod forge;
 mod handshake;
 mod messages;
 mod policy;
+mod relays;
 mod session;
 mod session_attacks;
 mod unproven;
