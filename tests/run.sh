@@ -3,14 +3,15 @@
 #
 #   tests/run.sh [--all] [--kdc native|docker|podman]
 #
-# Installs what the peers need (Debian: krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc) if it is missing and may be
-# installed; a real peer that is absent is a failure, never a skip. --all adds what is heavy: the KDC in a container where one
-# can be had. --kdc says where the MIT KDC of the interop tests runs. The last line is `N passed, N failed`; the exit status
+# Installs what the peers need (Debian: krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc gss-ntlmssp python3-venv
+# python3-gssapi curl, and pyspnego by pip) if it is missing and may be installed; a real peer that is absent is a failure, never a skip. --all adds what is heavy: the KDC in a container where one
+# can be had, and the domain of a Samba controller, which takes root and packages of its own. --kdc says where the MIT KDC of the interop tests runs. The last line is `N passed, N failed`; the exit status
 # is 0 only if nothing failed. Runs side by side, any number of them: ports are free ones, directories are temporary.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 kdc_script=$root/fixtures/mit-kdc/kdc.sh
+samba_script=$root/fixtures/samba/dc.sh
 export PATH="$PATH:/usr/sbin:/sbin"
 unset KRB5_CONFIG KRB5_KDC_PROFILE KRB5CCNAME KRB5_KTNAME KRB5_CLIENT_KTNAME
 
@@ -32,6 +33,7 @@ realms=()
 finish() {
   local realm
   for realm in "${realms[@]}"; do "$kdc_script" stop "$realm"; done
+  [ ! -d "$scratch/samba" ] || "$samba_script" stop "$scratch/samba"
   rm -rf "$scratch"
 }
 trap finish EXIT
@@ -56,6 +58,10 @@ missing_packages() {
   command -v dnsmasq >/dev/null || [ -x /usr/sbin/dnsmasq ] || echo dnsmasq-base
   command -v openssl >/dev/null || echo openssl
   /usr/bin/python3 -c 'import kdcproxy' 2>/dev/null || echo python3-kdcproxy
+  /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+  /usr/bin/python3 -c 'import gssapi' 2>/dev/null || echo python3-gssapi
+  [ -e /etc/gss/mech.d/mech.ntlmssp.conf ] || echo gss-ntlmssp
+  command -v curl >/dev/null || echo curl
 }
 
 # As root or through sudo without a password; otherwise says what could not be had.
@@ -103,6 +109,12 @@ build_peer() {
 
 section "build"
 if build_peer; then good; else bad "the C peer does not build"; fi
+if python=$(tests/interop/python/venv.sh "$target/peers"); then
+  good
+  export TRIHOUND_PYTHON=$python
+else
+  bad "there is no Python with pyspnego"
+fi
 if cargo build --workspace --all-targets --features trihound/tokio; then good; else bad "the workspace does not build"; fi
 # In a folder of its own, so that neither program takes the other's place.
 if cargo build -p trihound-cli --features kkdcp --target-dir "$target/https"; then good; else bad "the program with HTTPS does not build"; fi
@@ -179,6 +191,62 @@ for folder in vectors samples; do
 done
 
 # --- what is heavy --------------------------------------------------------------------------------------------
+
+missing_samba_packages() {
+  command -v samba >/dev/null || echo samba samba-ad-dc
+  [ -e /usr/share/samba/setup/provision.ldif ] || echo samba-ad-provision
+  ls /usr/lib/*/samba/ldb/samba_dsdb.so >/dev/null 2>&1 || echo samba-dsdb-modules
+  ls /usr/lib/*/samba/vfs/acl_xattr.so >/dev/null 2>&1 || echo samba-vfs-modules
+  command -v winbindd >/dev/null && command -v ntlm_auth >/dev/null || echo winbind
+  command -v smbclient >/dev/null || echo smbclient
+  command -v ldbsearch >/dev/null || echo ldb-tools
+  command -v faketime >/dev/null || echo faketime
+}
+
+# Nothing that comes with the packages is to run, neither now nor after the next start of the machine.
+install_samba() {
+  local policy=/usr/sbin/policy-rc.d own= installed=0 daemon
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' > "$policy" && chmod 755 "$policy"
+    own=yes
+  fi
+  install_packages "$@" || installed=1
+  [ -z "$own" ] || rm -f "$policy"
+  for daemon in samba-ad-dc smbd nmbd winbind; do
+    [ ! -e "/etc/init.d/$daemon" ] || update-rc.d "$daemon" disable >/dev/null 2>&1
+  done
+  return "$installed"
+}
+
+# Makes the domain once for all the tests of it.
+samba_domain() {
+  if [ "$(id -u)" != 0 ]; then
+    bad "no Samba domain: only root can give the controller a network of its own, and this is not root"
+    return
+  fi
+  local missing
+  mapfile -t missing < <(missing_samba_packages)
+  if [ ${#missing[@]} -gt 0 ]; then
+    echo "installing ${missing[*]}"
+    # shellcheck disable=SC2068 # a line may name two
+    install_samba ${missing[@]} || true
+    mapfile -t missing < <(missing_samba_packages)
+  fi
+  if [ ${#missing[@]} -gt 0 ]; then
+    bad "no Samba domain, for want of the packages ${missing[*]}"
+  elif "$samba_script" start "$scratch/samba" && "$samba_script" check "$scratch/samba"; then
+    good
+    TRIHOUND_SAMBA_DIR=$scratch/samba run_cargo "Samba domain" -p trihound-interop --test it -- --ignored samba::
+  else
+    tail -n 20 "$scratch/samba/create.log" "$scratch/samba/samba.out" 2>/dev/null
+    bad "the Samba domain does not serve"
+  fi
+}
+
+if [ -n "$all" ]; then
+  section "Samba domain"
+  samba_domain
+fi
 
 # Prints the engine that can run a container here; podman is installed if that is all it takes.
 container_engine() {

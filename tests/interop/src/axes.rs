@@ -23,6 +23,8 @@ macro_rules! axis {
     };
 }
 
+pub(crate) use axis;
+
 axis! {
     /// Which program plays which role.
     Role {

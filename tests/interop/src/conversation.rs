@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::process::{Background, run_to_end};
+use crate::relay::{Change, Relay, Sender};
 use crate::{Failure, Finished};
 
 /// One side of a context: the program and its environment, without the arguments.
@@ -26,7 +27,14 @@ impl Side {
         }
     }
 
-    fn into_command(self, role: &str, port: u16, service: &str, flags: &str) -> Command {
+    fn into_command(
+        self,
+        role: &str,
+        port: u16,
+        service: &str,
+        package: &str,
+        flags: &str,
+    ) -> Command {
         let mut command = self.command;
         if self.ours {
             command.arg("peer");
@@ -35,7 +43,7 @@ impl Side {
             role,
             &port.to_string(),
             service,
-            "kerberos",
+            package,
             flags,
             "--show-session-key",
         ]);
@@ -46,6 +54,8 @@ impl Side {
 /// What both sides are told.
 #[derive(Clone, Debug)]
 pub struct Conversation {
+    /// The security package: kerberos, ntlm or negotiate.
+    pub package: &'static str,
     /// The service that the initiator asks for.
     pub target: String,
     /// The service whose keys the acceptor uses; `-` for any.
@@ -109,6 +119,17 @@ impl SideResult {
     }
 }
 
+/// A conversation that came to its end.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// How the initiator ended.
+    pub initiated: SideResult,
+    /// How the acceptor ended.
+    pub accepted: SideResult,
+    /// What both sent, if somebody stood between them.
+    pub transcript: Vec<(Sender, Vec<u8>)>,
+}
+
 impl Conversation {
     /// Lets the two sides talk to their end; gives the initiator's result and the acceptor's.
     ///
@@ -120,16 +141,51 @@ impl Conversation {
         initiator: Side,
         acceptor: Side,
     ) -> Result<(SideResult, SideResult), Failure> {
-        let listening = acceptor.into_command("accept", 0, &self.acceptor, &self.acceptor_flags);
+        let held = self.hold_through(None, initiator, acceptor)?;
+        Ok((held.initiated, held.accepted))
+    }
+
+    /// The same with somebody in the middle, who may change what goes by.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Self::hold`].
+    pub fn hold_through(
+        &self,
+        change: Option<Change>,
+        initiator: Side,
+        acceptor: Side,
+    ) -> Result<Held, Failure> {
+        let listening = acceptor.into_command(
+            "accept",
+            0,
+            &self.acceptor,
+            self.package,
+            &self.acceptor_flags,
+        );
         let mut accepting = Background::start(listening)?;
         let port = accepting.wait_for_line("listening ")?;
         let port = port
             .trim()
             .parse()
             .map_err(|_| Failure::new(format!("the acceptor listens on {port:?}, no port")))?;
-        let speaking = initiator.into_command("init", port, &self.target, &self.initiator_flags);
+        let relay = change
+            .map(|change| Relay::start(port, change))
+            .transpose()?;
+        let port = relay.as_ref().map_or(port, Relay::port);
+        let speaking = initiator.into_command(
+            "init",
+            port,
+            &self.target,
+            self.package,
+            &self.initiator_flags,
+        );
         let initiated = run_to_end(speaking, "")?;
         let accepted = accepting.finish()?;
-        Ok((SideResult::new(initiated), SideResult::new(accepted)))
+        Ok(Held {
+            initiated: SideResult::new(initiated),
+            accepted: SideResult::new(accepted),
+            transcript: relay.map(|relay| relay.transcript()).unwrap_or_default(),
+        })
     }
 }

@@ -1,22 +1,18 @@
-//! The interop matrix as a program: `cargo run -p trihound-interop [WORD...]` runs the cases whose names
-//! have all the words, tells of each failure, and ends with the counts.
+//! The interop matrices as a program: `cargo run -p trihound-interop [ntlm] [WORD...]` runs the cases
+//! whose names have all the words, tells of each failure, and ends with the counts.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
-use trihound_interop::{Case, find, planned_cases, run};
+use trihound_interop::{Failure, Report, find, planned_cases, planned_ntlm_cases, run, run_ntlm};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let cases: Vec<Case> = planned_cases()
-        .into_iter()
-        .filter(|case| {
-            let name = case.to_string();
-            words
-                .iter()
-                .all(|word| name.split(' ').any(|part| part == word))
-        })
-        .collect();
-    match find().and_then(|peers| run(peers.as_ref(), &cases)) {
+    let report = match words.split_first() {
+        Some((matrix, words)) if matrix == "ntlm" => ntlm(words),
+        _ => kerberos(&words),
+    };
+    match report {
         Ok(report) => {
             println!("{report}");
             if report.failed.is_empty() && report.skipped == 0 {
@@ -30,4 +26,24 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn kerberos(words: &[String]) -> Result<Report, Failure> {
+    run(find()?.as_ref(), &chosen(planned_cases(), words))
+}
+
+fn ntlm(words: &[String]) -> Result<Report, Failure> {
+    run_ntlm(find()?.as_ref(), &chosen(planned_ntlm_cases(), words))
+}
+
+fn chosen<C: Display>(cases: Vec<C>, words: &[String]) -> Vec<C> {
+    cases
+        .into_iter()
+        .filter(|case| {
+            let name = case.to_string();
+            words
+                .iter()
+                .all(|word| name.split([' ', '>']).any(|part| part == word))
+        })
+        .collect()
 }

@@ -1,17 +1,14 @@
-use std::fmt;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::thread;
 
 use crate::process::run_to_end;
 use crate::{
     Bindings, Case, Conversation, Credential, Enctype, Expected, Failure, Peers, Permitted, Realm,
-    Role, Scratch, Side, SideResult, Transport,
+    Report, Role, Scratch, Side, SideResult, Transport,
 };
 
-/// How many cases run at once.
-const WORKERS: usize = 2;
+/// What the report calls this matrix.
+const MATRIX: &str = "interop";
 
 /// The realm's ticket lifetime and the clock skew that an acceptor adds, in seconds.
 const LONGEST_LIFETIME: u64 = 8 * 3600 + 300;
@@ -20,77 +17,18 @@ const LONGEST_LIFETIME: u64 = 8 * 3600 + 300;
 const CHANNEL: &str = "cb=746c732d756e697175653a00ff41";
 const OTHER_CHANNEL: &str = "cb=746c732d756e697175653a00ff42";
 
-/// What came of a run of cases.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// How many cases the axes call for.
-    pub planned: usize,
-    /// How many were tried.
-    pub ran: usize,
-    /// How many were not.
-    pub skipped: usize,
-    /// The cases that did not end as they must, and why.
-    pub failed: Vec<(Case, Failure)>,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (case, failure) in &self.failed {
-            writeln!(f, "failed: {case}\n    {failure}")?;
-        }
-        write!(
-            f,
-            "interop: {} cases planned, {} ran, {} skipped, {} failed",
-            self.planned,
-            self.ran,
-            self.skipped,
-            self.failed.len()
-        )
-    }
-}
-
 /// Runs cases, two at a time. `None` as peers skips them all, which the report tells.
 ///
 /// # Errors
 ///
 /// The realm does not start, or a user of it cannot log in.
 pub fn run(peers: Option<&Peers>, cases: &[Case]) -> Result<Report, Failure> {
-    let mut report = Report {
-        planned: cases.len(),
-        ..Report::default()
-    };
     let Some(peers) = peers else {
-        report.skipped = cases.len();
-        return Ok(report);
+        return Ok(Report::skipped(MATRIX, cases.len()));
     };
     let realm = Realm::start(peers)?;
     let stage = Stage::new(peers, &realm)?;
-    let queue = Mutex::new(cases.iter());
-    let results = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| {
-                loop {
-                    let Some(case) = queue.lock().ok().and_then(|mut queue| queue.next()) else {
-                        return;
-                    };
-                    let result = stage.play(case);
-                    if let Ok(mut results) = results.lock() {
-                        results.push((*case, result));
-                    }
-                }
-            });
-        }
-    });
-    let mut results = results.into_inner().unwrap_or_default();
-    results.sort_by_key(|(case, _)| *case);
-    report.ran = results.len();
-    report.skipped = report.planned.saturating_sub(report.ran);
-    report.failed = results
-        .into_iter()
-        .filter_map(|(case, result)| Some((case, result.err()?)))
-        .collect();
-    Ok(report)
+    Ok(Report::of(MATRIX, cases, |case| stage.play(case)))
 }
 
 /// A realm and what the cases share: caches filled by either kinit.
@@ -268,6 +206,7 @@ fn conversation(case: &Case) -> Conversation {
         Credential::MitCache | Credential::OurCache => String::new(),
     };
     Conversation {
+        package: "kerberos",
         target: service(case.enctype),
         // A name and any key, by turns.
         acceptor: match case.transport {

@@ -9,8 +9,8 @@ use crate::{Failure, Finished};
 /// Set to 1, it lets a run go without the real peers; everything that needs them is then left out, loudly.
 pub const NO_PEERS: &str = "TRIHOUND_NO_PEERS";
 
-/// MIT's programs that the tests run or that the realm's script runs.
-const TOOLS: [(&str, &str); 8] = [
+/// The programs that the tests run or that the realm's script runs.
+const TOOLS: [(&str, &str); 9] = [
     ("krb5kdc", "krb5-kdc"),
     ("kdb5_util", "krb5-kdc"),
     ("kadmin.local", "krb5-admin-server"),
@@ -19,7 +19,11 @@ const TOOLS: [(&str, &str); 8] = [
     ("kvno", "krb5-user"),
     ("kdestroy", "krb5-user"),
     ("bash", "bash"),
+    ("curl", "curl"),
 ];
+
+/// Where a distribution may put GSSAPI mechanisms of others, and gss-ntlmssp's file there.
+const MECHANISMS: (&str, &str) = ("/etc/gss/mech.d", "mech.ntlmssp.conf");
 
 /// The programs that play against each other.
 #[derive(Clone, Debug)]
@@ -28,6 +32,10 @@ pub struct Peers {
     pub program: PathBuf,
     /// The peer on MIT's libgssapi.
     pub c_peer: PathBuf,
+    /// A Python that has pyspnego.
+    pub python: PathBuf,
+    /// The peer on pyspnego, which that Python runs.
+    pub python_peer: PathBuf,
     /// `fixtures/mit-kdc/kdc.sh`.
     pub kdc_script: PathBuf,
 }
@@ -35,7 +43,8 @@ pub struct Peers {
 /// Finds the peers, and builds what is built from this repository. `None` only if the caller set
 /// [`NO_PEERS`].
 ///
-/// `TRIHOUND_PROGRAM`, `TRIHOUND_C_PEER` and `TRIHOUND_KDC_SCRIPT` name what is there already.
+/// `TRIHOUND_PROGRAM`, `TRIHOUND_C_PEER`, `TRIHOUND_PYTHON` (one with pyspnego) and `TRIHOUND_KDC_SCRIPT`
+/// name what is there already.
 ///
 /// # Errors
 ///
@@ -58,6 +67,9 @@ pub fn find() -> Result<Option<Peers>, Failure> {
             PathBuf::new()
         }
     };
+    if !Path::new(MECHANISMS.0).join(MECHANISMS.1).exists() {
+        missing.push("gss-ntlmssp");
+    }
     missing.dedup();
     if !missing.is_empty() {
         return Err(Failure::new(format!(
@@ -72,7 +84,12 @@ pub fn find() -> Result<Option<Peers>, Failure> {
         Some(path) => PathBuf::from(path),
         None => build_program(&root)?,
     };
-    for path in [&program, &c_peer, &kdc_script] {
+    let python = match env::var_os("TRIHOUND_PYTHON") {
+        Some(path) => PathBuf::from(path),
+        None => make_python(&root)?,
+    };
+    let python_peer = root.join("tests/interop/python/peer.py");
+    for path in [&program, &c_peer, &kdc_script, &python, &python_peer] {
         if !path.exists() {
             return Err(Failure::new(format!("{} is not there", path.display())));
         }
@@ -80,6 +97,8 @@ pub fn find() -> Result<Option<Peers>, Failure> {
     Ok(Some(Peers {
         program,
         c_peer,
+        python,
+        python_peer,
         kdc_script,
     }))
 }
@@ -125,15 +144,35 @@ fn build_program(root: &Path) -> Result<PathBuf, Failure> {
     Ok(folder.join("trihound"))
 }
 
+/// The virtual environment of tests/interop/python, made if it is not there.
+fn make_python(root: &Path) -> Result<PathBuf, Failure> {
+    let mut command = Command::new("bash");
+    command
+        .arg(root.join("tests/interop/python/venv.sh"))
+        .arg(profile_folder()?.join("../peers"));
+    // Not run_to_end: what pip fetches may take longer than any peer.
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(Failure::new(format!(
+            "there is no Python with pyspnego; it needs the packages python3-venv and python3-gssapi, and pip \
+             its index: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )));
+    }
+    Ok(PathBuf::from(
+        String::from_utf8_lossy(&output.stdout).trim(),
+    ))
+}
+
 /// Built again only if a source is newer; moved into place whole, since another run may be using the old one.
 fn build_c_peer(root: &Path) -> Result<PathBuf, Failure> {
     let sources = root.join("tests/interop/c");
     let folder = profile_folder()?.join("../peers");
     fs::create_dir_all(&folder)?;
     let peer = folder.join("peer");
-    let newest = [sources.join("peer.c"), sources.join("frames.h")]
+    let newest = ["peer.c", "frames.h", "messages.h", "session.h"]
         .iter()
-        .map(|source| fs::metadata(source)?.modified())
+        .map(|source| fs::metadata(sources.join(source))?.modified())
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
         .max();

@@ -1,4 +1,4 @@
-//! Trihound against MIT krb5.
+//! Trihound against MIT krb5 and Samba.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,6 +25,9 @@ mod keytabs;
 mod kkdcp;
 mod logins;
 mod matrix;
+mod ntlm;
+#[cfg(target_os = "linux")]
+mod samba;
 mod services;
 mod tools;
 mod world;

@@ -1,0 +1,27 @@
+//! NTLM between Trihound, gss-ntlmssp and pyspnego, raw and in SPNEGO.
+
+use trihound_interop::{find, planned_ntlm_cases, run_ntlm};
+
+/// The fewest cases that the axes may call for: whoever removes a value has to say so here.
+const PLANNED: &str = include_str!("../../planned-ntlm.txt");
+
+/// Conformance rows 32 to 39 and 139 to 155: contexts of every two programs, both roles.
+#[test]
+fn every_ntlm_case_ends_as_it_must() {
+    let cases = planned_ntlm_cases();
+    let least: usize = PLANNED.trim().parse().unwrap();
+    assert!(
+        cases.len() >= least,
+        "the axes call for {} cases, fewer than the {least} of planned-ntlm.txt",
+        cases.len()
+    );
+    let peers = find().unwrap_or_else(|failure| panic!("{failure}"));
+    let report = run_ntlm(peers.as_ref(), &cases).unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{report}");
+    assert!(report.failed.is_empty(), "{report}");
+    if peers.is_some() {
+        assert_eq!(report.ran, report.planned, "{report}");
+    } else {
+        eprintln!("SKIPPED, TRIHOUND_NO_PEERS=1: {report}");
+    }
+}
