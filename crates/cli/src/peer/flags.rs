@@ -24,6 +24,8 @@ pub(super) struct Flags {
     pub(super) big: Option<usize>,
     pub(super) no_data: bool,
     pub(super) no_wrap: bool,
+    /// NTLM clients may sign and seal without a MIC over the handshake's messages.
+    pub(super) no_mic: bool,
     pub(super) for_ever: bool,
 }
 
@@ -67,6 +69,7 @@ impl Flags {
             "iov" => &mut self.iov,
             "nodata" => &mut self.no_data,
             "nowrap" => &mut self.no_wrap,
+            "nomic" => &mut self.no_mic,
             "loop" => &mut self.for_ever,
             _ => return Err(unknown(word)),
         } = true;
@@ -97,7 +100,7 @@ impl Flags {
 fn unknown(word: &str) -> Failure {
     Failure::new(format!(
         "unknown flag {word:?}; there are mutual, seq, replay, conf, integ, deleg, dce, identify, anon, \
-         cb=HEX, user=U, domain=D, pw=P, mechs=M:M, iov, big=N, nowrap, nodata, loop"
+         cb=HEX, user=U, domain=D, pw=P, mechs=M:M, iov, big=N, nowrap, nomic, nodata, loop"
     ))
 }
 

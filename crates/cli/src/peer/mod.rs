@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use trihound::environment::{self, UserStore};
+use trihound::ntlm::MicRequirement;
 use trihound::sspi::{
     AcceptorRequirements, AcquireRequest, ChannelBindings, CredentialUse, Identity,
     InitiatorRequirements, OwnedCredHandle, RegisteredPackage, SecurityFunctionTable,
@@ -39,7 +40,7 @@ pub(crate) struct Arguments {
     /// The security package.
     package: Package,
     /// Comma-separated: mutual, seq, replay, conf, integ, deleg, dce, identify, anon, cb=HEX, user=U,
-    /// domain=D, pw=P, mechs=krb5:ntlm, iov, big=N, nowrap, nodata, loop.
+    /// domain=D, pw=P, mechs=krb5:ntlm, iov, big=N, nowrap, nomic, nodata, loop.
     #[arg(default_value = "", hide_default_value = true)]
     flags: String,
     /// Put the session key into the report.
@@ -122,7 +123,7 @@ impl Side {
             Package::Ntlm => Arc::default(),
             _ => Arc::new(environment::load_config()?),
         };
-        let table = table(arguments.package, &config)?;
+        let table = table(arguments.package, &config, flags)?;
         let identity = identity(flags);
         let acquired = table.acquire_credentials_handle(
             arguments.package.name(),
@@ -144,9 +145,16 @@ impl Side {
 }
 
 /// Who names NTLM on the command line wants it: it may be used, and each use is a warning.
-fn table(package: Package, config: &Arc<Config>) -> Result<SecurityFunctionTable, Failure> {
+fn table(
+    package: Package,
+    config: &Arc<Config>,
+    flags: &Flags,
+) -> Result<SecurityFunctionTable, Failure> {
     let ntlm = || -> Result<_, Failure> {
-        let policy = NtlmPolicy::both(NtlmRule::Audit);
+        let mut policy = NtlmPolicy::both(NtlmRule::Audit);
+        if flags.no_mic {
+            policy = policy.mic(MicRequirement::WhenPromised);
+        }
         let config = environment::ntlm_config_under(policy)?;
         Ok(RegisteredPackage::new(Ntlm::new(config)))
     };
@@ -295,7 +303,8 @@ fn initiator_requirements(flags: &Flags) -> InitiatorRequirements {
         (flags.identify, R::IDENTIFY),
         (flags.anonymous, R::NULL_SESSION),
         // A program that is going to seal and sign has to ask for both.
-        (!flags.no_data, R::CONFIDENTIALITY | R::INTEGRITY),
+        (!flags.no_data, R::INTEGRITY),
+        (!flags.no_data && !flags.no_wrap, R::CONFIDENTIALITY),
     ] {
         requirements.set(requirement, wanted || requirements.contains(requirement));
     }
@@ -314,7 +323,8 @@ fn acceptor_requirements(flags: &Flags) -> AcceptorRequirements {
         (flags.dce, R::USE_DCE_STYLE),
         (flags.identify, R::IDENTIFY),
         (flags.anonymous, R::ALLOW_NULL_SESSION),
-        (!flags.no_data, R::CONFIDENTIALITY | R::INTEGRITY),
+        (!flags.no_data, R::INTEGRITY),
+        (!flags.no_data && !flags.no_wrap, R::CONFIDENTIALITY),
     ] {
         requirements.set(requirement, wanted || requirements.contains(requirement));
     }
