@@ -32,3 +32,4 @@ pub use error::{
 };
 pub use package::{Negotiate, NegotiateConfig};
 pub use policy::{Fallback, NegotiatePolicy, RawTokens};
+pub use target::host_is_address;

@@ -6,7 +6,10 @@ use trihound_sspi::ServicePrincipalName;
 
 /// Whether the host of a target name is an IP address: `HTTP/192.0.2.7:8080`, `cifs/[2001:db8::7]`,
 /// `cifs/fe80::1%eth0`. A target that is no service principal name has no host.
-pub(crate) fn host_is_address(target: &str) -> bool {
+///
+/// For such a target no mechanism is asked that needs a host's name.
+#[must_use]
+pub fn host_is_address(target: &str) -> bool {
     ServicePrincipalName::parse(target).is_ok_and(|name| is_address(&name.host))
         // The colons of an address without brackets would be read as a port.
         || target.split_once('/').is_some_and(|(_, host)| is_address(host))

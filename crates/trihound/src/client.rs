@@ -2,6 +2,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use trihound_krb5::{Config, Principal};
+use trihound_negotiate::host_is_address;
 use trihound_sansio::{ExchangeRequest, Transport, TransportFailure, drive};
 use trihound_sspi::{InitiatorRequirements, OwnedCredHandle, SecurityFunctionTable};
 
@@ -122,7 +123,7 @@ impl ClientCore {
     /// The tickets that a context with `target` needs, if it needs any.
     pub(crate) fn tickets_for(&self, target: &str) -> Option<&Arc<Tickets>> {
         // Negotiate does not ask Kerberos for an address, which no KDC knows.
-        let is_asked = self.package != Package::Negotiate || !is_address(target);
+        let is_asked = self.package != Package::Negotiate || !host_is_address(target);
         self.tickets.as_ref().filter(|_| is_asked)
     }
 
@@ -166,15 +167,6 @@ impl Fallback {
         let owned = table.own_credential(negotiate.adopt(credential)?)?;
         Ok(Arc::new(owned))
     }
-}
-
-/// Whether the host of a target name is an IP address.
-fn is_address(target: &str) -> bool {
-    let Ok(name) = trihound_sspi::ServicePrincipalName::parse(target) else {
-        return false;
-    };
-    let host = name.host.trim_start_matches('[').trim_end_matches(']');
-    host.parse::<std::net::IpAddr>().is_ok()
 }
 
 impl core::fmt::Debug for Client {

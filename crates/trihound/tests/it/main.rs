@@ -4,6 +4,7 @@
 mod accounts;
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod attacks;
 mod caches;
 mod examples;
 mod handshake;
@@ -11,6 +12,7 @@ mod keytab;
 mod packages;
 mod programs;
 mod refused;
+mod remote_verifier;
 mod services;
 mod store;
 mod stream_faults;

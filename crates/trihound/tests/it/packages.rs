@@ -9,7 +9,8 @@ use trihound::ntlm::{LocalVerifier, MemoryAccounts, NtlmObserver, NtlmOutcome, N
 use trihound::sansio::SystemClock;
 use trihound::secret::SecretString;
 use trihound::sspi::{
-    AcceptorRequirements, InitiatorRequirements, RegisteredPackage, SecurityStatus,
+    AcceptorRequirements, AcquireRequest, CredentialUse, InitiatorRequirements, RegisteredPackage,
+    SecurityStatus,
 };
 use trihound::{
     Acceptor, Client, ClientBuilder, Error, Initiator, KerberosCredential, NegotiatePolicy, Ntlm,
@@ -44,11 +45,11 @@ impl Log {
     }
 }
 
-fn audited() -> NtlmPolicy {
+pub(crate) fn audited() -> NtlmPolicy {
     NtlmPolicy::both(NtlmRule::Audit)
 }
 
-fn client(package: Package) -> ClientBuilder {
+pub(crate) fn client(package: Package) -> ClientBuilder {
     Client::builder()
         .package(package)
         .config(config())
@@ -65,7 +66,7 @@ pub(crate) fn falling_back(kdc: &Counted, log: &Arc<Log>) -> Client {
         .unwrap()
 }
 
-fn accounts() -> Arc<LocalVerifier<MemoryAccounts>> {
+pub(crate) fn accounts() -> Arc<LocalVerifier<MemoryAccounts>> {
     let accounts = MemoryAccounts::new().with_password(REALM, "alice", secret("password"));
     Arc::new(LocalVerifier::new(accounts))
 }
@@ -430,7 +431,6 @@ fn the_table_has_negotiate_kerberos_and_ntlm() {
 #[test]
 fn a_token_taken_raw_is_a_replay_for_negotiate() {
     use trihound::asn1::spnego::{KRB5, NegTokenInit};
-    use trihound::sspi::{AcquireRequest, CredentialUse};
 
     let realm = realm();
     let packages = both(&realm);
@@ -454,6 +454,28 @@ fn a_token_taken_raw_is_a_replay_for_negotiate() {
     let wrapped = wrapped.to_token().unwrap();
     let refused = accept("Negotiate").step(&wrapped).unwrap_err();
     assert!(refused.error.to_string().contains("replay"), "{refused}");
+}
+
+/// Where confidentiality was not asked for, messages are signed and readable.
+#[test]
+fn integrity_alone_is_enough_for_either_mechanism() {
+    use trihound::sspi::AcceptorAttributes;
+
+    let realm = realm();
+    let server = service(Package::Negotiate, &realm)
+        .require(AcceptorAttributes::INTEGRITY)
+        .build()
+        .unwrap();
+    let client = client(Package::Negotiate)
+        .ntlm_policy(audited())
+        .requirements(InitiatorRequirements::INTEGRITY)
+        .transport(Counted::new(&realm))
+        .build()
+        .unwrap();
+    for (target, mechanism) in [(SERVICE, "Kerberos"), (BY_ADDRESS, "NTLM")] {
+        let (ours, theirs, _) = talk(&client, target, &server).unwrap();
+        assert_eq!((ours.as_str(), theirs.as_str()), (mechanism, mechanism));
+    }
 }
 
 #[cfg(feature = "tokio")]
