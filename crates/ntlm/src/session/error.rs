@@ -91,6 +91,16 @@ pub enum SessionError {
          if it is to last"
     )]
     SequenceNumbersUsedUp,
+    /// A datagram under a number that another one was sent under, or that is more than 63 behind the
+    /// highest: both would be under one key stream (MS-NLMP section 3.4).
+    #[error(
+        "a datagram was sent under number {number} before, or one so far ahead that it may have been; \
+         count MessageSeqNo up"
+    )]
+    DatagramNumberUsed {
+        /// The number given.
+        number: u32,
+    },
     /// A buffer of the caller is too small; nothing has changed.
     #[error("the buffer has {found} bytes and {needed} are needed; query SECPKG_ATTR_SIZES")]
     BufferTooSmall {
@@ -116,6 +126,7 @@ impl SessionError {
             Self::DummySignature | Self::IntegrityCheckFailed => Status::SEC_E_MESSAGE_ALTERED,
             Self::SequenceNumber { .. } => Status::SEC_E_OUT_OF_SEQUENCE,
             Self::SequenceNumbersUsedUp => Status::SEC_E_CONTEXT_EXPIRED,
+            Self::DatagramNumberUsed { .. } => Status::SEC_E_INVALID_PARAMETER,
             Self::BufferTooSmall { .. } => Status::SEC_E_BUFFER_TOO_SMALL,
         }
     }

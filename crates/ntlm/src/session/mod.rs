@@ -33,8 +33,9 @@ pub(crate) use track::{Signer as TokenSigner, Track as TokenTrack, Treatment as 
 
 /// Signs, seals, verifies and opens the messages of one context, in place and without an allocation.
 ///
-/// `number` of every method is SSPI's `MessageSeqNo`: datagrams are protected under it, and it has to be
-/// another one for each that this side sends; a connection counts by itself and ignores it.
+/// `number` of every method is SSPI's `MessageSeqNo`: datagrams are protected under it, and none may be
+/// sent under the number of another; whether one was received before is for the caller to tell, who
+/// knows the numbers. A connection counts by itself and ignores it.
 pub struct SessionSecurity {
     flags: NegotiateFlags,
     tracks: Tracks,
@@ -187,8 +188,8 @@ impl SessionSecurity {
     ///
     /// # Errors
     ///
-    /// [`SessionError::NotNegotiated`], [`SessionError::SequenceNumbersUsedUp`]; nothing has changed
-    /// then.
+    /// [`SessionError::NotNegotiated`], [`SessionError::SequenceNumbersUsedUp`],
+    /// [`SessionError::DatagramNumberUsed`]; nothing has changed then.
     pub fn protect(
         &mut self,
         seal: bool,

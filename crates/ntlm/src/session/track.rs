@@ -63,6 +63,40 @@ impl Signer {
     }
 }
 
+/// Which numbers datagrams were sent under: the highest, and those among the 64 below it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent {
+    highest: Option<u32>,
+    /// Bit n is the number `highest - n`.
+    below: u64,
+}
+
+impl Sent {
+    /// Takes a number, unless it was used, or is so far back that it may have been.
+    fn take(&mut self, number: u32) -> Result<(), SessionError> {
+        let used = Err(SessionError::DatagramNumberUsed { number });
+        match self.highest {
+            Some(highest) if number <= highest => {
+                let bit = 1_u64.checked_shl(highest - number).unwrap_or_default();
+                // MS-NLMP section 3.4: the number makes the key stream, and no stream may serve twice.
+                if bit == 0 || self.below & bit != 0 {
+                    return used;
+                }
+                self.below |= bit;
+            }
+            Some(highest) => {
+                self.below = self.below.checked_shl(number - highest).unwrap_or_default() | 1;
+                self.highest = Some(number);
+            }
+            None => {
+                self.below = 1;
+                self.highest = Some(number);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// One direction of a session; without extended session security, both.
 pub(crate) struct Track {
     signer: Signer,
@@ -72,8 +106,9 @@ pub(crate) struct Track {
     /// Where the stream stood before the message in hand. It is kept here, since a copy on the stack
     /// would have to be wiped for each message.
     saved: Rc4Stream,
-    /// The number of the next message; above 32 bits it counts the turns.
+    /// The number of the next message; above 32 bits it counts the turns. Of datagrams, how many.
     next: u64,
+    sent: Sent,
 }
 
 impl core::fmt::Debug for Track {
@@ -95,6 +130,7 @@ impl Track {
             seal_key,
             datagram,
             next: 0,
+            sent: Sent::default(),
         }
     }
 
@@ -152,6 +188,9 @@ impl Track {
         datagram_number: u32,
     ) -> Result<[u8; SIGNATURE_LENGTH], SessionError> {
         let number = self.number(datagram_number)?;
+        if self.datagram {
+            self.sent.take(number)?;
+        }
         self.begin(number);
         let sum = self.walk(treatment, number, payload);
         let signature = self.signature(sum, number);
@@ -287,9 +326,10 @@ impl Track {
     /// section 3.3.5.1). The number goes on.
     pub(crate) fn start_anew(&mut self, messages: u64) {
         // A key stream that covered application data must never be used again.
-        if self.datagram || self.next > messages {
+        if self.next > messages {
             return;
         }
+        self.sent = Sent::default();
         self.stream = self.seal_key.stream();
     }
 }

@@ -305,7 +305,7 @@ fn row_152_datagrams_are_keyed_by_the_callers_number() {
     for flags in datagram().into_iter().chain([weak]) {
         let (mut client, mut server) = weak_pair(flags);
         let is_extended = flags.contains(NegotiateFlags::NEGOTIATE_EXTENDED_SESSIONSECURITY);
-        let sent: Vec<_> = [7, 0, u32::MAX, 8]
+        let sent: Vec<_> = [7, 0, 8, u32::MAX]
             .into_iter()
             .map(|number| {
                 let mut message = Pieces::one(&[1; 20]);
@@ -336,6 +336,50 @@ fn row_152_datagrams_are_keyed_by_the_callers_number() {
             assert_eq!(opened.concat(), [1; 20]);
         }
     }
+}
+
+/// Conformance row 152: no two datagrams are sent under one key stream, whatever the order of their numbers.
+#[test]
+fn row_152_a_number_serves_one_datagram() {
+    let (mut client, mut server) = pair(datagram()[0]);
+    let send = |session: &mut SessionSecurity, number| {
+        let mut message = Pieces::one(&PLAINTEXT);
+        session.protect(true, &mut message, number).map(drop)
+    };
+    for (number, is_new) in [
+        (5, true),
+        (5, false),
+        (3, true),
+        (4, true),
+        (3, false),
+        (70, true),
+        (5, false),
+        (7, true),
+        (7, false),
+        (6, false),
+        (134, true),
+        (133, true),
+        (71, true),
+        (70, false),
+        (u32::MAX, true),
+        (u32::MAX, false),
+        (0, false),
+    ] {
+        let used = Err(SessionError::DatagramNumberUsed { number });
+        let expected = if is_new { Ok(()) } else { used };
+        assert_eq!(send(&mut client, number), expected, "{number}");
+    }
+    // A signature takes a number as well, and each side has its own.
+    assert!(server.sign(&mut Pieces::one(&PLAINTEXT), 5).is_ok());
+    let again = server.sign(&mut Pieces::one(&PLAINTEXT), 5);
+    assert_eq!(again, Err(SessionError::DatagramNumberUsed { number: 5 }));
+    // The number of a mechListMIC is the application's again (conformance row 169).
+    let (mut client, _) = pair(datagram()[0]);
+    assert!(client.sign(&mut Pieces::one(b"mechTypes"), 0).is_ok());
+    client.mech_list_mic_done();
+    assert_eq!(send(&mut client, 0), Ok(()));
+    client.mech_list_mic_done();
+    assert!(send(&mut client, 0).is_err());
 }
 
 /// Conformance row 152: the datagram's key is MD5(SealingKey | number) (MS-NLMP section 3.4).
@@ -464,6 +508,7 @@ proptest! {
     ) {
         let (mut client, mut server) = weak_pair(flags);
         for (index, (plain, cuts)) in messages.into_iter().enumerate() {
+            let number = (number >> 8) + index as u32;
             let (from, to) = if index % 2 == 0 {
                 (&mut client, &mut server)
             } else {
