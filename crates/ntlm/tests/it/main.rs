@@ -9,6 +9,7 @@
 )]
 
 mod attacks;
+mod authenticate;
 mod av_pairs;
 mod buffers;
 mod checks;
