@@ -250,6 +250,13 @@ fn scripts(seeds: &mut Seeds) -> std::io::Result<()> {
         for choice in [1, 3, 5, 7] {
             seeds.put("spnego", &[&[choice], edit])?;
         }
+        for target in ["negotiate-initiator", "negotiate-acceptor"] {
+            for choices in 0..16 {
+                for (alpha, beta) in [(1, 1), (2, 0x0a), (0x18, 0x12), (0x0d, 3), (0x33, 0x20)] {
+                    seeds.put(target, &[&[alpha, beta, choices], edit])?;
+                }
+            }
+        }
         seeds.put("negoex", &[&[1], edit])?;
         seeds.put("negoex", &[&[1, 0], edit])?;
     }
@@ -259,6 +266,17 @@ fn scripts(seeds: &mut Seeds) -> std::io::Result<()> {
             seeds.put("ntlm-messages", &[&[4], &flags, edit, edit])?;
             seeds.put("ntlm-messages", &[&[4], &flags, &[0], edit])?;
         }
+    }
+    // NTLM's handshakes: by policy and wishes, and by what is changed.
+    for choices in [0u8, 0x05, 0x1a, 0x3a, 0x7a, 0x8a, 0xba] {
+        for edit in edits {
+            seeds.put("ntlm-initiator", &[&[choices, 2], edit])?;
+            seeds.put("ntlm-acceptor", &[&[choices, 0, 2], edit])?;
+            seeds.put("ntlm-acceptor", &[&[choices, 1], edit, &[1]])?;
+        }
+        seeds.put("ntlm-initiator", &[&[choices, 1]])?;
+        seeds.put("ntlm-acceptor", &[&[choices, 0, 1]])?;
+        seeds.put("ntlm-acceptor", &[&[choices, 0, 0], &anonymous_authenticate()])?;
     }
     // NTLM's sessions: by their flags, and by what is sent in which direction.
     for flags in [3u8, 2, 7, 8, 9, 0x13, 0x63, 0x70, 0x83, 0x82] {
@@ -294,4 +312,17 @@ fn scripts(seeds: &mut Seeds) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The AUTHENTICATE message of a client who is nobody.
+fn anonymous_authenticate() -> Vec<u8> {
+    use trihound_ntlm::NegotiateFlags;
+    use trihound_ntlm::message::AuthenticateMessage;
+    AuthenticateMessage {
+        flags: NegotiateFlags::NEGOTIATE_UNICODE | NegotiateFlags::ANONYMOUS,
+        lm_response: &[0],
+        ..AuthenticateMessage::default()
+    }
+    .to_bytes()
+    .unwrap_or_default()
 }

@@ -16,6 +16,12 @@ pub mod krb_cred;
 pub mod messages;
 pub mod names;
 pub mod negoex;
+pub mod negotiate;
+/// The toys of Negotiate's own tests.
+#[allow(dead_code)]
+#[path = "../../../../crates/negotiate/tests/it/toy.rs"]
+mod negotiate_toy;
+pub mod ntlm_handshake;
 pub mod ntlm_messages;
 pub mod ntlm_tokens;
 pub mod spnego;
