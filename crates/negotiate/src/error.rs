@@ -311,6 +311,11 @@ pub enum PolicyError {
         /// What the initiator prefers.
         preferred: String,
     },
+    /// The target name carries marshalled target information (conformance row 93).
+    #[error(
+        "the target name carries marshalled target information (1UWhRCA...), which a service name never does; someone may be redirecting the connection, so no mechanism is tried"
+    )]
+    MarshalledTarget,
     /// The target is named by an IP address.
     #[error(
         "the target {target} is named by an IP address, and {package} knows services by the names of their hosts; use the host's name"

@@ -114,6 +114,24 @@ impl Failure {
         }
     }
 
+    /// A package whose tokens are longer than it says: no buffer of the caller's would help.
+    fn not_the_callers(self, arm: &Arm) -> Self {
+        if !self.is_room() {
+            return self;
+        }
+        let text = format!(
+            "{} needs more than the {} bytes that it says its tokens have at most; this is a fault of \
+             the package",
+            arm.package(),
+            arm.info.max_token
+        );
+        Self {
+            error: SspiError::new(SecurityStatus::SEC_E_INTERNAL_ERROR, text)
+                .with_source(self.error),
+            token: self.token,
+        }
+    }
+
     /// The buffer that the caller gave is what is too small; nothing was used up.
     pub(crate) fn is_room(&self) -> bool {
         self.error.status() == SecurityStatus::SEC_E_BUFFER_TOO_SMALL
@@ -227,6 +245,7 @@ fn with_output(
             Err(failure) if failure.is_room() => {
                 let length = usize::try_from(arm.info.max_token).unwrap_or(usize::MAX);
                 once(SecBuffer::owned(BufferType::TOKEN, vec![0; length]))
+                    .map_err(|failure| failure.not_the_callers(arm))
             }
             other => other,
         },

@@ -62,6 +62,15 @@ const NOT_SERVED: [Status; 12] = [
     Status::SEC_E_NO_IP_ADDRESSES,
 ];
 
+/// What may keep a credential from being acquired beside those: no network was asked then and nothing shown
+/// to anybody, so that SEC_E_LOGON_DENIED is the mechanism's own policy, which keeps it out, and the others
+/// say that it cannot read such a name, as Kerberos without a realm.
+const NOT_ACQUIRED: [Status; 3] = [
+    Status::SEC_E_LOGON_DENIED,
+    Status::SEC_E_INVALID_PARAMETER,
+    Status::SEC_E_INVALID_UPN_NAME,
+];
+
 impl NegotiatePolicy {
     /// Whether an initiator may use another mechanism than its first.
     #[must_use]
@@ -101,11 +110,10 @@ impl NegotiatePolicy {
         self.fallback == Fallback::BeforeFirstToken && NOT_SERVED.contains(&status)
     }
 
-    /// Whether a mechanism whose credential could not be acquired may be left out. No network was asked
-    /// then, so that SEC_E_LOGON_DENIED is the mechanism's own policy, which keeps it out.
+    /// Whether a mechanism whose credential could not be acquired may be left out.
     pub(crate) fn goes_without(&self, status: Status) -> bool {
         self.falls_back(status)
-            || self.fallback == Fallback::BeforeFirstToken && status == Status::SEC_E_LOGON_DENIED
+            || self.fallback == Fallback::BeforeFirstToken && NOT_ACQUIRED.contains(&status)
     }
 }
 
@@ -145,7 +153,10 @@ mod tests {
             assert!(!never.falls_back(status), "{status}");
             assert!(!never.goes_without(status), "{status}");
         }
-        assert!(NegotiatePolicy::default().goes_without(Status::SEC_E_LOGON_DENIED));
-        assert!(!never.goes_without(Status::SEC_E_LOGON_DENIED));
+        for status in NOT_ACQUIRED {
+            assert!(NegotiatePolicy::default().goes_without(status), "{status}");
+            assert!(!never.goes_without(status), "{status}");
+        }
+        assert!(!NegotiatePolicy::default().goes_without(Status::SEC_E_INTERNAL_ERROR));
     }
 }

@@ -8,7 +8,7 @@ use trihound_asn1::spnego::NegTokenInit;
 use trihound_sansio::Reply;
 use trihound_sspi::{
     AccessToken, Error as SspiError, InitializeRequest, InitiatorRequirements,
-    SecurityFunctionTable,
+    SecurityFunctionTable, ServicePrincipalName,
 };
 
 use crate::context::{Outcome, Refusal, State};
@@ -58,6 +58,14 @@ pub(crate) fn begin(
             flag: "SECPKG_CRED_OUTBOUND",
         }
         .into());
+    }
+    // A mechanism that knows the trick refuses such a target (SEC_E_TARGET_UNKNOWN), which must not lead to
+    // one that does not.
+    if request
+        .target_name
+        .is_some_and(ServicePrincipalName::carries_target_information)
+    {
+        return Err(PolicyError::MarshalledTarget.into());
     }
     let mut extras = Extras::default();
     extras.update(request.input);

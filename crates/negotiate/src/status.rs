@@ -76,7 +76,9 @@ impl PolicyError {
             Self::NoCommonMechanism { .. } => Status::SEC_E_SECPKG_NOT_FOUND,
             Self::RawTokenRefused { .. } => Status::SEC_E_INVALID_TOKEN,
             Self::UnprotectedReselection { .. } => Status::SEC_E_DOWNGRADE_DETECTED,
-            Self::TargetIsAddress { .. } | Self::Reselected { .. } => Status::SEC_E_TARGET_UNKNOWN,
+            Self::TargetIsAddress { .. } | Self::Reselected { .. } | Self::MarshalledTarget => {
+                Status::SEC_E_TARGET_UNKNOWN
+            }
         }
     }
 }

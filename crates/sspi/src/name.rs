@@ -84,6 +84,14 @@ impl ServicePrincipalName {
         })
     }
 
+    /// Whether a target name carries marshalled target information (`1UWhRCA…`), by which whoever
+    /// controls a name in DNS makes one host's ticket of another's: [`Self::parse`] refuses it. A
+    /// package that takes targets of other forms too asks here.
+    #[must_use]
+    pub fn carries_target_information(text: &str) -> bool {
+        contains_target_info(text)
+    }
+
     /// The components of the Kerberos principal: service, host with port, name.
     #[must_use]
     pub fn components(&self) -> Vec<String> {
@@ -246,6 +254,21 @@ impl AccountName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marshalled_target_information_is_found_in_any_text() {
+        for text in [
+            "cifs/web1UWhRCAAAAAAAAAAAAAAAAAAAAAAAAAAAAYBAAAA",
+            "web1uwhrcaAAAA",
+            "1UWhRCA",
+        ] {
+            assert!(ServicePrincipalName::carries_target_information(text));
+            assert!(ServicePrincipalName::parse(text).is_err());
+        }
+        for text in ["", "cifs/web", "cifs/web1UWhRC"] {
+            assert!(!ServicePrincipalName::carries_target_information(text));
+        }
+    }
 
     #[test]
     fn service_names_are_taken_apart_and_put_together() {

@@ -183,3 +183,16 @@ fn the_longest_token_is_what_the_package_says() {
         assert!(token.len() <= info.max_token as usize);
     }
 }
+
+/// A package that says too little of its tokens is told apart from a caller whose buffer is too small.
+#[test]
+fn a_package_whose_tokens_are_longer_than_it_says_is_at_fault() {
+    let mut client = Side::new(vec![Toy::alpha(Script {
+        fixed_memory: true,
+        max_token: 3,
+        ..Script::default()
+    })]);
+    let error = client.initialize(None).0.unwrap_err();
+    assert_eq!(error.status(), SecurityStatus::SEC_E_INTERNAL_ERROR);
+    assert!(error.text().contains("a fault of the package"), "{error}");
+}

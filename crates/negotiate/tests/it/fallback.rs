@@ -349,3 +349,35 @@ fn a_mechanism_without_integrity_may_follow_a_fallback() {
             .all(|token| resp(token).mech_list_mic.is_none())
     );
 }
+
+/// Conformance row 93: a target with marshalled target information, which one mechanism refuses as
+/// unknown, is not handed to the next.
+#[test]
+fn a_marshalled_target_leads_nowhere() {
+    let mut client = both();
+    client.target = "cifs/web1UWhRCAAAAAAAAAAAAAAAAAAAAAAAAAAAAYBAAAA".to_owned();
+    let error = client.initialize(None).0.unwrap_err();
+    assert_eq!(error.status(), SecurityStatus::SEC_E_TARGET_UNKNOWN);
+    let cause: &PolicyError = error.find_source().unwrap();
+    assert!(matches!(cause, PolicyError::MarshalledTarget));
+    assert_eq!(client.toy("Alpha").log().begun, 0);
+    assert_eq!(client.toy("Beta").log().begun, 0);
+}
+
+/// A mechanism that cannot read the user's name (Kerberos without a realm: a workgroup) is left out, and the
+/// reason goes along.
+#[test]
+fn a_mechanism_that_cannot_read_the_name_is_left_out() {
+    let workgroup = Toy::alpha(Script {
+        acquire: Some(SecurityStatus::SEC_E_INVALID_PARAMETER),
+        ..Script::default()
+    });
+    let mut client = Side::new(vec![workgroup, beta()]);
+    let (step, token) = client.initialize(None);
+    assert!(matches!(step, Ok(Step::ContinueNeeded)));
+    assert_eq!(init(&token).mech_types, [BETA]);
+    assert_eq!(
+        client.toy("Beta").log().reasons,
+        [Some(SecurityStatus::SEC_E_INVALID_PARAMETER)]
+    );
+}

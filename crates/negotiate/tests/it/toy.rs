@@ -29,6 +29,8 @@ pub(crate) struct Script {
     pub(crate) silent_start: bool,
     /// Output goes into the buffer's own memory only, as of a package that knows no ALLOCATE_MEMORY.
     pub(crate) fixed_memory: bool,
+    /// `cbMaxToken`.
+    pub(crate) max_token: u32,
     pub(crate) needs_host_name: bool,
     pub(crate) complete_needed: bool,
     pub(crate) only: CredentialUse,
@@ -47,6 +49,7 @@ impl Default for Script {
             refuse_leg: None,
             silent_start: false,
             fixed_memory: false,
+            max_token: 64,
             needs_host_name: false,
             complete_needed: false,
             only: CredentialUse::BOTH,
@@ -92,7 +95,7 @@ impl Toy {
                 capabilities: SecPkgCapabilities::INTEGRITY | SecPkgCapabilities::NEGOTIABLE,
                 version: 1,
                 rpc_id: SECPKG_ID_NONE,
-                max_token: 64,
+                max_token: script.max_token,
                 name: name.into(),
                 comment: "a toy".into(),
             },
