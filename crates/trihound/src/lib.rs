@@ -1,8 +1,9 @@
 //! A pure-Rust security provider in the shape of Windows SSPI.
 //!
 //! Trihound is to any program what `secur32` is to a Windows program: a table of security functions over
-//! packages that authenticate two peers to each other and protect their messages. The Kerberos package
-//! is there; it speaks with MIT krb5 and needs neither Windows nor a C library.
+//! packages that authenticate two peers to each other and protect their messages: Kerberos, NTLM, and
+//! Negotiate, which chooses between the two. They speak with the stacks of others and need neither Windows
+//! nor a C library.
 //!
 //! Most programs need two types: a [`Client`] connects to a service, a [`Server`] accepts clients, and each
 //! makes a [`SecureStream`] of a connection. They are ten lines each; with the feature `tokio` the module
@@ -41,8 +42,11 @@
 //! those that run for long, `krb5-conf.md`, `caches.md`, `keytabs.md` and `kdc-location.md` for the machine,
 //! `errors.md` and `trace.md` for when it does not work.
 //!
+//! Clients and servers speak Kerberos. [`ClientBuilder::package`] and [`ServerBuilder::package`] choose
+//! Negotiate or NTLM; NTLM is denied until somebody allows it ([`NtlmPolicy`], TRIHOUND_NTLM).
+//!
 //! This crate is the composition root. It puts the packages behind one [`SecurityFunctionTable`],
-//! reads the machine's [`environment`] (krb5.conf, caches, keytabs), and has what programs write around
+//! reads the machine's [`environment`] (krb5.conf, caches, keytabs, NTLM's accounts), and has what programs write around
 //! the table, in three levels: [`Client`] and [`Server`] over a byte stream; [`ClientHandshake`],
 //! [`ServerHandshake`] and [`SecurityContext`] for programs that carry the tokens themselves; and, with
 //! a credential handle in hand, [`Initiator`] and [`Acceptor`]:
@@ -114,7 +118,7 @@
 //! ```
 //!
 //! A program needs no other crate: what the values of a configuration, a credential or a policy are made of
-//! is in [`krb5`], [`crypto`], [`asn1`], [`mod@kerberos`], [`sansio`] and [`secret`]. Its tests find a realm with an
+//! is in [`krb5`], [`crypto`], [`asn1`], [`mod@kerberos`], [`ntlm`], [`negotiate`], [`sansio`] and [`secret`]. Its tests find a realm with an
 //! embedded KDC in `trihound-test-realm`.
 //!
 //! What this crate does not do: it opens no connection but to a KDC, through [`kdc_transport`] or

@@ -197,22 +197,34 @@ fn wrong_password(cast: &Cast) -> Result<(), Failure> {
     )
 }
 
-/// Somebody between the two takes Kerberos off the list, so that they would settle for NTLM.
+/// Somebody between the two alters the list, so that they would settle for NTLM.
 fn downgrade(cast: &Cast) -> Result<(), Failure> {
-    say("\n6. Somebody between the two takes Kerberos off the client's list.")?;
-    let mut kdc = cast.kdc();
-    let mut initiator = cast.initiator(SERVICE);
-    let first = initiator.step(None, &mut kdc)?.token.unwrap_or_default();
-    let stripped = strip(&first)?;
-    tell_offer(&stripped)?;
-    let Side { table, credential } = &cast.service;
-    let mut acceptor = Acceptor::new(table, *credential, AcceptorRequirements::ALLOCATE_MEMORY);
-    let refused = relay(&mut initiator, &mut acceptor, stripped, &mut kdc)?;
-    say(format_args!("   {refused}"))?;
-    expect(
-        refused.contains(&SecurityStatus::SEC_E_DOWNGRADE_DETECTED.to_string()),
-        "a list that was altered is a downgrade",
-    )
+    for (deed, list) in [
+        (
+            "takes Kerberos off the client's list",
+            &[spnego::NTLMSSP][..],
+        ),
+        (
+            "puts NTLM first on the client's list",
+            &[spnego::NTLMSSP, spnego::MS_KRB5, spnego::KRB5],
+        ),
+    ] {
+        say(format_args!("\n6. Somebody between the two {deed}."))?;
+        let mut kdc = cast.kdc();
+        let mut initiator = cast.initiator(SERVICE);
+        let first = initiator.step(None, &mut kdc)?.token.unwrap_or_default();
+        let altered = alter(&first, list)?;
+        tell_offer(&altered)?;
+        let Side { table, credential } = &cast.service;
+        let mut acceptor = Acceptor::new(table, *credential, AcceptorRequirements::ALLOCATE_MEMORY);
+        let refused = relay(&mut initiator, &mut acceptor, altered, &mut kdc)?;
+        say(format_args!("   {refused}"))?;
+        expect(
+            refused.contains(&SecurityStatus::SEC_E_DOWNGRADE_DETECTED.to_string()),
+            "a list that was altered is a downgrade",
+        )?;
+    }
+    Ok(())
 }
 
 /// Carries tokens until one side refuses, and tells which and why.
@@ -241,15 +253,14 @@ fn relay(
     }
 }
 
-/// The same NegTokenInit with NTLM alone on its list, and without Kerberos' token.
-fn strip(token: &[u8]) -> Result<Vec<u8>, Failure> {
+/// A NegTokenInit with this list in place of the client's, and without Kerberos' token.
+fn alter(token: &[u8], list: &[&str]) -> Result<Vec<u8>, Failure> {
     let whole = offer(token)?;
     expect(
         whole.mech_types.iter().any(|oid| oid == spnego::NTLMSSP),
         "the client offers NTLM too",
     )?;
-    let stripped = NegTokenInit::new(&[spnego::NTLMSSP])?;
-    Ok(stripped.to_token()?)
+    Ok(NegTokenInit::new(list)?.to_token()?)
 }
 
 fn offer(token: &[u8]) -> Result<NegTokenInit, Failure> {

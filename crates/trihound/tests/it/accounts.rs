@@ -12,6 +12,7 @@ use trihound::{Acceptor, Initiator, NtHash, NtlmCredential, NtlmPolicy, NtlmRule
 use trihound::{Ntlm, NtlmConfig};
 
 use crate::support::{Counted, Directory, realm};
+use crate::trace::Lines;
 
 struct Files {
     directory: Directory,
@@ -176,5 +177,48 @@ fn a_broken_line_is_told_by_its_number() {
     assert!(
         matches!(error, NtlmEnvironmentError::Unreadable { .. }),
         "{error}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_every_user_may_read_gives_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let files = Files::new();
+    Files::write(&files.users(), "DEMO:alice:hunter2\n");
+    Files::write(&files.hashes(), "");
+    let told = Lines::default().traced(|| files.open().check().unwrap());
+    assert!(!told.contains("chmod"), "{told}");
+    fs::set_permissions(files.users(), fs::Permissions::from_mode(0o604)).unwrap();
+    let told = Lines::default().traced(|| files.open().check().unwrap());
+    let advice = format!("chmod o= {}", files.users().display());
+    assert!(
+        told.contains("Warning: ") && told.contains(&advice),
+        "{told}"
+    );
+}
+
+/// Each use is told with its outcome, and no secret with it.
+#[test]
+fn the_uses_of_ntlm_are_in_the_trace() {
+    let files = Files::new();
+    Files::write(&files.users(), "DEMO:alice:hunter2\n");
+    Files::write(&files.hashes(), "");
+    let open = Arc::new(files.open());
+    let told = Lines::default().traced(|| {
+        log_in(&open, "DEMO", "alice", "hunter2").unwrap();
+        log_in(&open, "DEMO", "alice", "guessed4711").unwrap_err();
+    });
+    for wanted in [
+        "NTLM is used: outgoing, allowed",
+        "NTLM is used: incoming, allowed",
+        "NTLM is used: incoming, refused",
+    ] {
+        assert!(told.contains(wanted), "{wanted}: {told}");
+    }
+    assert!(
+        !told.contains("hunter2") && !told.contains("guessed4711"),
+        "{told}"
     );
 }

@@ -20,7 +20,7 @@ const PASSWORD: &str = "Mock-Turtle-4711";
 
 /// Lines as they come.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -34,7 +34,7 @@ impl Write for Lines {
 }
 
 impl Lines {
-    fn traced(&self, run: impl FnOnce()) -> String {
+    pub(crate) fn traced(&self, run: impl FnOnce()) -> String {
         let dispatch = Dispatch::new(TraceWriter::new(self.clone()));
         tracing::dispatcher::with_default(&dispatch, run);
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
