@@ -92,13 +92,14 @@ class Gensec:
         self.gensec, self.arguments = gensec, arguments
         self.lp = param.LoadParm()
         self.lp.load(CONF)
-        # The controller's name for itself is not the tests' for it: whose keys open the ticket decides.
-        settings = {"lp_ctx": self.lp, "target_hostname": arguments.host or "dc1"}
+        # Kept as long as the context: the binding keeps no reference to the names that it is given.
+        self.service, self.host = arguments.service, arguments.host or "dc1"
+        settings = {"lp_ctx": self.lp, "target_hostname": self.host}
         if arguments.role == "init":
             self.context = gensec.Security.start_client(settings)
             self.context.set_credentials(self.user_credentials())
-            self.context.set_target_service(arguments.service)
-            self.context.set_target_hostname(arguments.host)
+            self.context.set_target_service(self.service)
+            self.context.set_target_hostname(self.host)
         else:
             self.context = gensec.Security.start_server(settings, auth.AuthContext(lp_ctx=self.lp))
             self.context.set_credentials(self.machine_credentials())

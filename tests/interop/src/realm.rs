@@ -267,7 +267,7 @@ fn done(command: Command) -> Result<(), Failure> {
 }
 
 /// A command that sees nothing of the caller's Kerberos.
-fn clean_command(program: impl AsRef<OsStr>) -> Command {
+pub(crate) fn clean_command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("KRB5") {
@@ -280,7 +280,7 @@ fn clean_command(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// The lines `export NAME=VALUE` of a file.
-fn exports(file: &Path) -> Result<BTreeMap<String, String>, Failure> {
+pub(crate) fn exports(file: &Path) -> Result<BTreeMap<String, String>, Failure> {
     let text =
         fs::read_to_string(file).map_err(|error| Failure::from(error).context(file.display()))?;
     Ok(text
