@@ -163,7 +163,7 @@ impl Fallback {
         tracing::debug!(%error, "There is no ticket; the negotiation goes on without Kerberos");
         let credential = self
             .packages
-            .negotiated(Err(error), Ok(self.ntlm.clone()))?;
+            .negotiated(Some(Err(error)), Some(Ok(self.ntlm.clone())))?;
         let owned = table.own_credential(negotiate.adopt(credential)?)?;
         Ok(Arc::new(owned))
     }

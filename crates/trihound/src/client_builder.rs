@@ -228,16 +228,17 @@ impl ClientBuilder {
     fn build_negotiate(&mut self) -> Result<Client, Error> {
         let of_machine = matches!(self.who, Who::Stored(_));
         let packages = self.settings.packages(of_machine)?;
-        let kerberos = self.settings.check_listed(Package::Kerberos);
-        let kerberos = kerberos.and_then(|()| Ok(self.kerberos_part()?.1));
-        let ntlm = self.settings.check_listed(Package::Ntlm);
-        let ntlm = ntlm.and_then(|()| Ok(self.ntlm_part()?.1));
-        let fallback = ntlm.as_ref().ok().map(|ntlm| Fallback {
+        let (with_kerberos, with_ntlm) = self.settings.listed()?;
+        let kerberos = with_kerberos.then(|| Ok(self.kerberos_part()?.1));
+        let ntlm = with_ntlm.then(|| Ok(self.ntlm_part()?.1));
+        let had = |made: &Result<NtlmCredential, SspiError>| made.as_ref().ok().cloned();
+        let fallback = ntlm.as_ref().and_then(had).map(|ntlm| Fallback {
             packages: packages.clone(),
-            ntlm: ntlm.clone(),
+            ntlm,
         });
-        let tickets = kerberos.as_ref().ok();
-        let tickets = tickets.map(|credential| tickets_of(packages.kerberos(), credential.clone()));
+        let had = |made: &Result<KerberosCredential, SspiError>| made.as_ref().ok().cloned();
+        let tickets = kerberos.as_ref().and_then(had);
+        let tickets = tickets.map(|credential| tickets_of(packages.kerberos(), credential));
         let credential = packages.negotiated(kerberos, ntlm)?;
         let handle = packages.negotiate().adopt(credential)?;
         self.client(packages.table()?, handle, tickets, fallback)

@@ -105,19 +105,25 @@ impl Packages {
             .build()
     }
 
-    /// A credential of Negotiate: of Kerberos and NTLM, or why one of them has none.
+    /// A credential of Negotiate: of Kerberos and NTLM, or why one of them has none. `None` leaves it out.
     ///
     /// # Errors
     ///
     /// The reasons of both, where neither has one.
     pub(crate) fn negotiated(
         &self,
-        kerberos: Result<KerberosCredential, Error>,
-        ntlm: Result<NtlmCredential, Error>,
+        kerberos: Option<Result<KerberosCredential, Error>>,
+        ntlm: Option<Result<NtlmCredential, Error>>,
     ) -> Result<NegotiateCredential, Error> {
-        let kerberos = kerberos.and_then(|credential| self.kerberos.adopt(credential));
-        let ntlm = ntlm.and_then(|credential| self.ntlm.adopt(credential));
-        let parts = vec![(Kerberos::NAME, kerberos), (Ntlm::NAME, ntlm)];
+        let kerberos = kerberos.map(|made| {
+            let handle = made.and_then(|credential| self.kerberos.adopt(credential));
+            (Kerberos::NAME, handle)
+        });
+        let ntlm = ntlm.map(|made| {
+            let handle = made.and_then(|credential| self.ntlm.adopt(credential));
+            (Ntlm::NAME, handle)
+        });
+        let parts = kerberos.into_iter().chain(ntlm).collect();
         NegotiateCredential::from_outcomes(self.negotiate.package().mechanisms(), parts)
     }
 

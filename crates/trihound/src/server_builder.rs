@@ -240,10 +240,9 @@ impl ServerBuilder {
 
     fn negotiated(&mut self) -> Result<(SecurityFunctionTable, CredHandle), Error> {
         let packages = self.settings.packages(self.credential.is_none())?;
-        let kerberos = self.settings.check_listed(Package::Kerberos);
-        let kerberos = kerberos.and_then(|()| self.kerberos_part(packages.kerberos()));
-        let ntlm = self.settings.check_listed(Package::Ntlm);
-        let ntlm = ntlm.and_then(|()| self.ntlm_part(packages.ntlm()));
+        let (with_kerberos, with_ntlm) = self.settings.listed()?;
+        let kerberos = with_kerberos.then(|| self.kerberos_part(packages.kerberos()));
+        let ntlm = with_ntlm.then(|| self.ntlm_part(packages.ntlm()));
         let credential = packages.negotiated(kerberos, ntlm)?;
         let handle = packages.negotiate().adopt(credential)?;
         Ok((packages.table()?, handle))

@@ -175,17 +175,18 @@ impl Settings {
         Ok(self.ntlm.insert(package).clone())
     }
 
-    /// Whether Negotiate may choose this package, by the list that the program gave.
-    pub(crate) fn check_listed(&self, package: Package) -> Result<(), trihound_sspi::Error> {
+    /// Whether Negotiate may choose Kerberos, and whether NTLM, by the list that the program gave.
+    pub(crate) fn listed(&self) -> Result<(bool, bool), trihound_sspi::Error> {
         let list = PackageList::parse(self.package_list.as_deref())
             .map_err(|error| trihound_sspi::Error::from(trihound_negotiate::Error::from(error)))?;
-        if list.permits(package.name()) {
-            return Ok(());
+        let listed = [Package::Kerberos, Package::Ntlm].map(|one| list.permits(one.name()));
+        if listed == [false, false] {
+            return Err(trihound_sspi::Error::new(
+                SecurityStatus::SEC_E_INVALID_PARAMETER,
+                "package_list() leaves neither Kerberos nor NTLM to choose; there is nothing else",
+            ));
         }
-        Err(trihound_sspi::Error::new(
-            SecurityStatus::SEC_E_NO_CREDENTIALS,
-            format!("package_list() leaves {} out", package.name()),
-        ))
+        Ok(listed.into())
     }
 
     /// Negotiate over both.

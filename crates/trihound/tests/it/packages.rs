@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use trihound::krb5::{MemoryStore, Principal};
+use trihound::negotiate::Fallback;
 use trihound::ntlm::{LocalVerifier, MemoryAccounts, NtlmObserver, NtlmOutcome, NtlmUse};
 use trihound::sansio::SystemClock;
 use trihound::secret::SecretString;
@@ -292,6 +293,14 @@ fn a_package_list_leaves_out_what_it_does_not_name() {
     let server = server(&realm);
     let ntlm = listed("NTLM").unwrap();
     assert_eq!(talk(&ntlm, SERVICE, &server).unwrap().0, "NTLM");
+    // What is left out is nothing to fall back from.
+    let strict = client(Package::Negotiate)
+        .ntlm_policy(audited())
+        .negotiate_policy(NegotiatePolicy::default().with_fallback(Fallback::Never))
+        .package_list("!Kerberos")
+        .build()
+        .unwrap();
+    assert_eq!(talk(&strict, SERVICE, &server).unwrap().0, "NTLM");
     let kerberos = listed("Kerberos,!NTLM").unwrap();
     assert_eq!(talk(&kerberos, SERVICE, &server).unwrap().0, "Kerberos");
     let error = talk(&kerberos, BY_ADDRESS, &server).unwrap_err();
@@ -300,6 +309,27 @@ fn a_package_list_leaves_out_what_it_does_not_name() {
     assert!(error.contains("package_list()"), "{error}");
     let error = listed("Kerberos,!").unwrap_err();
     assert_eq!(status(&error), SecurityStatus::SEC_E_INVALID_PARAMETER);
+}
+
+#[test]
+fn a_policy_without_fallback_keeps_to_kerberos() {
+    let realm = realm();
+    let kdc = Counted::new(&realm);
+    kdc.asked.cut(true);
+    let client = client(Package::Negotiate)
+        .ntlm_policy(audited())
+        .negotiate_policy(NegotiatePolicy::default().with_fallback(Fallback::Never))
+        .transport(kdc)
+        .build()
+        .unwrap();
+    let server = server(&realm);
+    for (target, wanted) in [
+        (SERVICE, SecurityStatus::SEC_E_NO_AUTHENTICATING_AUTHORITY),
+        (BY_ADDRESS, SecurityStatus::SEC_E_TARGET_UNKNOWN),
+    ] {
+        let error = talk(&client, target, &server).unwrap_err();
+        assert_eq!(status(&error), wanted, "{error}");
+    }
 }
 
 /// NTLM without Negotiate, on both sides.
