@@ -226,8 +226,8 @@ pub fn require_writable(message: &SecBufferDesc<'_, '_>) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// Those of `fill`; SEC_E_INVALID_PARAMETER for a buffer that is read-only. The buffer's length is as
-/// it was then.
+/// Those of `fill`; SEC_E_INVALID_PARAMETER for a buffer that is read-only; SEC_E_BUFFER_TOO_SMALL when
+/// `fill` gives more than there is. The buffer's length is as it was then.
 pub fn fill_token(
     token: &mut SecBuffer<'_>,
     room: usize,
@@ -240,14 +240,14 @@ pub fn fill_token(
         token.capacity()
     };
     token.set_len(room)?;
-    let outcome = token.bytes_mut().and_then(fill);
-    match outcome {
-        Ok(length) => token.set_len(length),
-        Err(error) => {
-            token.set_len(before)?;
-            Err(error)
-        }
+    let outcome = token
+        .bytes_mut()
+        .and_then(fill)
+        .and_then(|length| token.set_len(length));
+    if outcome.is_err() {
+        token.set_len(before)?;
     }
+    outcome
 }
 
 /// DecryptMessage of a STREAM buffer: `open` gets its bytes, opens them in place and tells where the

@@ -12,5 +12,6 @@ mod handles;
 mod handshake;
 mod messages;
 mod packages;
+mod parts;
 mod rules;
 mod toy;
