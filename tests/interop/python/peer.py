@@ -14,6 +14,11 @@ import os
 import socket
 import struct
 import sys
+import types
+
+# pyspnego wants this module, which PyPI has as source only, for Kerberos with a password; with a cache or a keytab it
+# calls nothing of it.
+sys.modules.setdefault("krb5", types.ModuleType("krb5"))
 
 import spnego
 from spnego.channel_bindings import GssChannelBindings

@@ -13,6 +13,8 @@ mod domain;
 mod domain_matrix;
 mod failure;
 mod matrix;
+mod negotiate_axes;
+mod negotiate_matrix;
 mod ntlm_axes;
 mod ntlm_matrix;
 mod pairwise;
@@ -33,6 +35,10 @@ pub use domain_matrix::{
 };
 pub use failure::Failure;
 pub use matrix::run;
+pub use negotiate_axes::{
+    Mechs, NegotiateCase, NegotiateExpected, Ticket, Wish, planned_negotiate_cases,
+};
+pub use negotiate_matrix::{NegotiateStage, negotiate_conversation, run_negotiate};
 pub use ntlm_axes::{
     Account, Asked, Channel, Extra, Layer, NtlmCase, NtlmExpected, Protection, Source, Speaker,
     planned_ntlm_cases,

@@ -1,15 +1,19 @@
-//! The interop matrices as a program: `cargo run -p trihound-interop [ntlm] [WORD...]` runs the cases
+//! The interop matrices as a program: `cargo run -p trihound-interop [ntlm|negotiate] [WORD...]` runs the cases
 //! whose names have all the words, tells of each failure, and ends with the counts.
 
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use trihound_interop::{Failure, Report, find, planned_cases, planned_ntlm_cases, run, run_ntlm};
+use trihound_interop::{
+    Failure, Report, find, planned_cases, planned_negotiate_cases, planned_ntlm_cases, run,
+    run_negotiate, run_ntlm,
+};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let report = match words.split_first() {
         Some((matrix, words)) if matrix == "ntlm" => ntlm(words),
+        Some((matrix, words)) if matrix == "negotiate" => negotiate(words),
         _ => kerberos(&words),
     };
     match report {
@@ -34,6 +38,10 @@ fn kerberos(words: &[String]) -> Result<Report, Failure> {
 
 fn ntlm(words: &[String]) -> Result<Report, Failure> {
     run_ntlm(find()?.as_ref(), &chosen(planned_ntlm_cases(), words))
+}
+
+fn negotiate(words: &[String]) -> Result<Report, Failure> {
+    run_negotiate(find()?.as_ref(), &chosen(planned_negotiate_cases(), words))
 }
 
 fn chosen<C: Display>(cases: Vec<C>, words: &[String]) -> Vec<C> {

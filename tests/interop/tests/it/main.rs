@@ -25,6 +25,7 @@ mod keytabs;
 mod kkdcp;
 mod logins;
 mod matrix;
+mod negotiate;
 mod ntlm;
 #[cfg(target_os = "linux")]
 mod samba;
