@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tracing::debug;
-use trihound_asn1::name_type::NT_PRINCIPAL;
+use trihound_asn1::name_type::{NT_ENTERPRISE, NT_PRINCIPAL};
 use trihound_krb5::{Config, CredentialStore, Principal, StoreError};
 use trihound_secret::SecretString;
 use trihound_sspi::{AccountName, AcquireRequest, CredentialUse, Identity};
@@ -47,7 +47,10 @@ fn acquire_outbound(
             domain,
             password,
         }) => {
-            let client = client_principal(user, domain.as_deref(), &environment.config)?;
+            let client = match user_principal_name(user, domain.as_deref(), &environment.config) {
+                Some(client) => client,
+                None => client_principal(user, domain.as_deref(), &environment.config)?,
+            };
             Ok(KerberosCredential::from_password(
                 client,
                 SecretString::from(password.expose()),
@@ -70,6 +73,28 @@ fn acquire_outbound(
             from_store(client, config).map_err(sspi_error)
         }
     }
+}
+
+/// A user principal name of Active Directory, `alice@suffix.example`, of the default realm, whose KDC knows whose it is
+/// (RFC 6806 section 5): what follows the `@` is a suffix and no realm if no realm of the configuration has
+/// that name and it is not written as realms are, in capitals (RFC 4120 section 6.1).
+fn user_principal_name(user: &str, domain: Option<&str>, config: &Config) -> Option<Principal> {
+    if domain.is_some_and(|domain| !domain.is_empty()) {
+        return None;
+    }
+    let Ok(AccountName::UserPrincipal { suffix, .. }) = AccountName::parse(user) else {
+        return None;
+    };
+    let is_realm = known_realm(&suffix, config) != suffix
+        || config.realms.contains_key(&suffix)
+        || config.default_realm.as_deref() == Some(suffix.as_str())
+        || !suffix.contains(|c: char| c.is_ascii_lowercase());
+    if is_realm {
+        return None;
+    }
+    // One component with everything in it, whatever a backslash or a slash would mean elsewhere.
+    let realm = config.default_realm.as_deref()?;
+    Some(Principal::new(realm, NT_ENTERPRISE, [user]))
 }
 
 /// A client's principal from what people type: `alice`, `alice@REALM`, `REALM\alice`, or a user and

@@ -1,8 +1,9 @@
 //! What a credential handle names: a client's secret or tickets, a service's keys, or both.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use trihound_asn1::name_type::NT_ENTERPRISE;
 use trihound_krb5::{
     ClientSecret, CredentialStore, Credentials, Environment, Keytab, MemoryStore, Principal,
 };
@@ -168,6 +169,8 @@ enum Secret {
 /// The outbound side.
 pub(crate) struct Outbound {
     pub(crate) client: Principal,
+    /// Whose an enterprise name is, once a KDC has told (RFC 6806 section 5): tickets are this client's.
+    account: OnceLock<Principal>,
     secret: Secret,
     store: Arc<dyn CredentialStore>,
     /// Services found under another name or realm than they were asked for.
@@ -187,10 +190,16 @@ impl Outbound {
     fn new(client: Principal, secret: Secret, store: Arc<dyn CredentialStore>) -> Self {
         Self {
             client,
+            account: OnceLock::new(),
             secret,
             store,
             aliases: Mutex::default(),
         }
+    }
+
+    /// Whose tickets they are.
+    pub(crate) fn account(&self) -> &Principal {
+        self.account.get().unwrap_or(&self.client)
     }
 
     /// Whether there is something to log in with besides tickets.
@@ -237,8 +246,9 @@ impl Outbound {
         &self,
         now: Timestamp,
     ) -> Result<Option<Arc<Credentials>>, Error> {
-        let krbtgt = Principal::krbtgt(&self.client.realm);
-        Ok(self.store.find(&self.client, &krbtgt, now)?)
+        let account = self.account();
+        let krbtgt = Principal::krbtgt(&account.realm);
+        Ok(self.store.find(account, &krbtgt, now)?)
     }
 
     /// A valid ticket for a service under any name that it is known by.
@@ -250,7 +260,7 @@ impl Outbound {
     ) -> Result<Option<Arc<Credentials>>, Error> {
         let alias = self.aliases().get(asked).cloned();
         for server in alias.iter().chain(guesses) {
-            if let Some(ticket) = self.store.find(&self.client, server, now)? {
+            if let Some(ticket) = self.store.find(self.account(), server, now)? {
                 return Ok(Some(ticket));
             }
         }
@@ -272,12 +282,15 @@ impl Outbound {
 
     /// Keeps a ticket-granting ticket.
     pub(crate) fn keep_granting(&self, ticket: &Arc<Credentials>) -> Result<(), Error> {
+        if self.client.name.name_type == NT_ENTERPRISE {
+            self.account.get_or_init(|| ticket.client.clone());
+        }
         Ok(self.store.store(ticket)?)
     }
 
     /// Forgets a service ticket that its service cannot open.
     pub(crate) fn forget(&self, server: &Principal) -> Result<(), Error> {
-        Ok(self.store.remove(&self.client, server)?)
+        Ok(self.store.remove(self.account(), server)?)
     }
 
     fn aliases(&self) -> std::sync::MutexGuard<'_, HashMap<Principal, Principal>> {
@@ -294,7 +307,7 @@ impl Outbound {
             Some(ticket) => Some(ticket.endtime),
             None => self
                 .store
-                .tickets(&self.client)
+                .tickets(self.account())
                 .unwrap_or_default()
                 .iter()
                 .map(|ticket| ticket.endtime)

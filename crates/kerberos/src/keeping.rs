@@ -140,7 +140,7 @@ impl KerberosCredential {
         environment: &Environment,
     ) -> Result<TicketExchange, trihound_sspi::Error> {
         let outbound = self.outbound().map_err(sspi_error)?;
-        let granting = Principal::krbtgt(&outbound.client.realm);
+        let granting = Principal::krbtgt(&outbound.account().realm);
         self.search(Goal::FreshGranting, granting, environment)
             .map(TicketExchange)
     }

@@ -182,7 +182,9 @@ impl TicketSearch {
             .ok()
             .and_then(|host| self.environment.config.realm_of_host(host))
             .map(|realm| self.server.with_realm(realm));
-        let own = self.server.with_realm(self.outbound.client.realm.clone());
+        let own = self
+            .server
+            .with_realm(self.outbound.account().realm.clone());
         mapped.into_iter().chain([own]).collect()
     }
 

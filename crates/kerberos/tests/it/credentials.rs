@@ -205,6 +205,53 @@ fn names_are_read_as_people_write_them() {
     }
 }
 
+/// A user principal name whose suffix is no realm is left to the KDC of the default realm; one in capitals, or that the
+/// configuration has, is a realm's.
+#[test]
+fn a_suffix_is_no_realm() {
+    let site = Site::new();
+    for (user, domain, principal) in [
+        (
+            "alice@trees.example",
+            None,
+            "alice\\@trees.example@EXAMPLE.TEST",
+        ),
+        ("alice@OTHER.EXAMPLE", None, "alice@OTHER.EXAMPLE"),
+        ("alice@Example.Test", None, ALICE),
+        (
+            "alice@trees.example",
+            Some("example.test"),
+            "alice\\@trees.example@EXAMPLE.TEST",
+        ),
+    ] {
+        let credential = site.password(user, domain, PASSWORD);
+        let name = site
+            .table
+            .query_credentials_attributes(credential, CredentialAttribute::Names)
+            .unwrap();
+        let user_name = principal.to_owned();
+        assert_eq!(
+            name,
+            CredentialAttributeValue::Names { user_name },
+            "{user}"
+        );
+    }
+}
+
+/// Tickets that an enterprise name led to are the account's, and are found again.
+#[test]
+fn an_enterprise_name_logs_in_once() {
+    let site = Site::new();
+    let name = Principal::parse_enterprise("alice@example.test", Some(REALM)).unwrap();
+    let credential = KerberosCredential::from_password(name, PASSWORD.into());
+    let credential = site.package.adopt(credential).unwrap();
+    assert_eq!(site.log_in(credential).unwrap(), 3);
+    assert_eq!(site.log_in(credential).unwrap(), 0);
+    assert_eq!(site.connect(credential, "host/localhost").unwrap().2, 1);
+    site.clock.advance(DAY);
+    assert_eq!(site.log_in(credential).unwrap(), 3);
+}
+
 /// A long-lived credential logs in anew when its tickets end.
 #[test]
 fn a_credential_with_a_secret_renews_itself() {
