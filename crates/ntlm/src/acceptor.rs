@@ -253,9 +253,16 @@ impl ExpectAuthenticate {
         }
         let token = request.input.and_then(|input| input.token());
         let bytes = due(token, "AUTHENTICATE").map_err(sspi_error)?;
-        let answer = Answer::parse(bytes).map_err(sspi_error)?;
-        let begun = self.begin_verification(&answer);
-        match begun {
+        let answer = match Answer::parse(bytes) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let error = sspi_error(error);
+                let unknown = NtlmUse::new(Direction::Incoming, NtlmOutcome::Refused);
+                self.plan.tell(unknown, Some(&error));
+                return Err(error);
+            }
+        };
+        match self.begin_verification(&answer) {
             Ok(Some(verification)) => Box::new(ExpectVerifier {
                 plan: self.plan,
                 authenticate: bytes.to_vec(),

@@ -16,6 +16,7 @@ mod checks;
 mod compute;
 mod forge;
 mod handshake;
+mod limits;
 mod messages;
 mod policy;
 mod relays;
