@@ -7,6 +7,7 @@ pub use crate::ntlm_v1::{
     kxkey_v1, lmv1_ess_response, lmv1_response, ntlmv1_ess_response, ntlmv1_response,
     session_base_key_v1,
 };
+pub use crate::session::danger::{DUMMY_SIGNATURE, weak_session};
 
 use crate::policy::NtlmPolicy;
 
