@@ -77,7 +77,11 @@ pub(super) fn av_pair(mut message: Vec<u8>, id: AvId, change: impl Fn(&mut [u8])
         _ => &[10, 14, 24, 28, 32],
     };
     let found = lengths.iter().find_map(|length| {
-        let head = [id.0.to_le_bytes(), (*length as u16).to_le_bytes()].concat();
+        let head = [
+            id.0.to_le_bytes(),
+            u16::try_from(*length).unwrap().to_le_bytes(),
+        ]
+        .concat();
         let at = message.windows(4).rposition(|window| window == head)?;
         Some(at + 4..at + 4 + length)
     });

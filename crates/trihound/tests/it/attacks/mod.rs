@@ -4,8 +4,12 @@
 
 mod edit;
 mod kerberos;
+mod kerberos_mic;
+mod messages;
 mod negotiated_ntlm;
 mod ntlm;
+mod ntlm_flags;
+mod relay;
 mod replay;
 mod selection;
 mod sweep;
@@ -13,7 +17,7 @@ mod world;
 
 use trihound::sspi::{Error, SecurityStatus};
 
-use world::{Ended, Scene, World};
+use world::{Ended, Scene};
 
 /// The counts of cases that there were when this was last looked at, by module; fewer means that some are gone.
 const LEAST: &str = include_str!("least.txt");
@@ -29,6 +33,7 @@ enum By {
 }
 
 /// What has to come of an attack.
+#[derive(Clone, Copy)]
 enum Expect {
     /// This side refuses, with this status and this source.
     Refused(By, SecurityStatus, &'static str, fn(&Error) -> bool),
@@ -160,6 +165,7 @@ fn every_table_is_one_that_runs() {
             "raw-ntlm-login",
             "negotiated-ntlm",
             "negotiated-kerberos",
+            "negotiated-kerberos-mic",
             "raw-kerberos",
             "selection",
             "sweep-raw-ntlm",

@@ -77,7 +77,7 @@ pub(super) struct World {
     pub(super) realm: Arc<TestRealm>,
     pub(super) client: Host,
     pub(super) service: Host,
-    verifier: Arc<LocalVerifier>,
+    verifier: Arc<LocalVerifier<MemoryAccounts>>,
 }
 
 /// Who speaks on one side.
@@ -91,6 +91,8 @@ pub(super) enum Speaks {
     NegotiateNtlm,
     /// Negotiate with Kerberos alone.
     NegotiateKerberos,
+    /// Negotiate with NTLM and Kerberos, in this order.
+    NegotiateNtlmFirst,
 }
 
 fn password() -> SecretString {
@@ -136,6 +138,9 @@ impl World {
             Speaks::Negotiate => host.negotiated(&[("Kerberos", kerberos()), ("NTLM", ntlm())]),
             Speaks::NegotiateNtlm => host.negotiated(&[("NTLM", ntlm())]),
             Speaks::NegotiateKerberos => host.negotiated(&[("Kerberos", kerberos())]),
+            Speaks::NegotiateNtlmFirst => {
+                host.negotiated(&[("NTLM", ntlm()), ("Kerberos", kerberos())])
+            }
         }
     }
 
@@ -155,6 +160,9 @@ impl World {
             Speaks::Negotiate => host.negotiated(&[("Kerberos", kerberos()), ("NTLM", ntlm())]),
             Speaks::NegotiateNtlm => host.negotiated(&[("NTLM", ntlm())]),
             Speaks::NegotiateKerberos => host.negotiated(&[("Kerberos", kerberos())]),
+            Speaks::NegotiateNtlmFirst => {
+                host.negotiated(&[("NTLM", ntlm()), ("Kerberos", kerberos())])
+            }
         }
     }
 
@@ -206,7 +214,7 @@ impl Ended {
         }
     }
 
-    fn context(&self, by: By) -> Option<CtxtHandle> {
+    pub(super) fn context(&self, by: By) -> Option<CtxtHandle> {
         match by {
             By::Initiator => self.initiator,
             By::Acceptor => self.acceptor,
@@ -218,7 +226,13 @@ impl Ended {
     }
 
     pub(super) fn describe(&self) -> String {
-        let has = |has: bool| if has { "established" } else { "not established" };
+        let has = |has: bool| {
+            if has {
+                "established"
+            } else {
+                "not established"
+            }
+        };
         let sides = format!(
             "initiator {}, acceptor {}, {} messages",
             has(self.initiator_has.is_some()),
@@ -243,7 +257,7 @@ fn input<'a>(token: Option<&'a [u8]>, bindings: Option<&'a [u8]>) -> Vec<SecBuff
 }
 
 impl Scene<'_> {
-    fn table(&self, by: By) -> &SecurityFunctionTable {
+    pub(super) fn table(&self, by: By) -> &SecurityFunctionTable {
         match by {
             By::Initiator => &self.world.client.table,
             By::Acceptor => &self.world.service.table,
@@ -364,6 +378,14 @@ impl Scene<'_> {
     fn key(&self, by: By, ended: &Ended) -> Vec<u8> {
         match self.query(by, ended, ContextAttribute::SessionKey) {
             ContextAttributeValue::SessionKey(key) => key.expose().to_vec(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Whether NTLM is what was established.
+    pub(super) fn is_ntlm(&self, ended: &Ended) -> bool {
+        match self.query(By::Initiator, ended, ContextAttribute::NegotiationInfo) {
+            ContextAttributeValue::NegotiationInfo(info) => info.package.name == "NTLM",
             other => panic!("{other:?}"),
         }
     }
