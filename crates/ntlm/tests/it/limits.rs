@@ -60,7 +60,7 @@ fn a_datagram_context_keeps_its_kind_and_its_protection() {
     );
     let challenge = sides.challenge(&[]);
     let less = challenge_with(&challenge, |m| {
-        m.flags.remove(NegotiateFlags::NEGOTIATE_SEAL)
+        m.flags.remove(NegotiateFlags::NEGOTIATE_SEAL);
     });
     let error = sides.initialize(Some(&less)).0.unwrap_err();
     assert_eq!(
