@@ -138,7 +138,7 @@ fn mics() -> Vec<Case> {
         case(
             "request-mic hidden, beside the MIC",
             reply(1, |message| {
-                message.neg_state = Some(NegState::AcceptCompleted)
+                message.neg_state = Some(NegState::AcceptCompleted);
             }),
             Expect::Unaltered,
         ),

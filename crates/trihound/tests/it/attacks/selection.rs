@@ -4,7 +4,7 @@ use trihound::asn1::spnego::{MS_KRB5, NTLMSSP, NegState, NegTokenResp, parse_res
 use trihound::negotiate::PeerMisbehaved;
 use trihound::sspi::InitiatorRequirements;
 
-use super::edit::{init, list, resp};
+use super::edit::{init, list, read_init, resp};
 use super::world::{Speaks, World};
 use super::{Case, case, each, refused, run};
 
@@ -163,4 +163,45 @@ fn no_response_was_sent(ended: &super::Ended) -> bool {
             .windows(authenticate.len())
             .any(|bytes| bytes == authenticate)
     })
+}
+
+/// SPNEGO taken off and put on by somebody between: the acceptor sees a raw login, the initiator a
+/// negotiation that ends without its MIC.
+fn unwrapped() -> super::Attack {
+    Box::new(|number, token| match (parse_response(&token), number) {
+        (Ok(message), _) => vec![message.response_token.unwrap_or_default()],
+        (Err(_), 0) => vec![read_init(&token).mech_token.unwrap_or_default()],
+        (Err(_), _) => vec![
+            NegTokenResp {
+                neg_state: Some(NegState::AcceptIncomplete),
+                supported_mech: Some(NTLMSSP.to_owned()),
+                response_token: Some(token),
+                ..NegTokenResp::default()
+            }
+            .to_token()
+            .unwrap(),
+        ],
+    })
+}
+
+/// Conformance row 30: the MIC that NTLM itself has makes the initiator ask for the one of the list, so that
+/// it is never done towards an acceptor that does not know of the negotiation.
+#[test]
+fn row_30_a_negotiation_that_somebody_hides_from_the_acceptor_does_not_end() {
+    let world = World::new();
+    let scene = world.scene(Speaks::NegotiateNtlm, Speaks::Negotiate);
+    let ended = scene.converse(&unwrapped());
+    let waits = super::Expect::Waits(super::By::Initiator);
+    assert_eq!(super::fault(&scene, &waits, &ended, &ended), None);
+    // What the acceptor has then is a raw login, which its policy may refuse from the start.
+    assert!(ended.established(super::By::Acceptor).is_some());
+    let scene = world.scene(Speaks::NegotiateNtlm, Speaks::NegotiateStrict);
+    let ended = scene.converse(&unwrapped());
+    let refused = refused!(
+        Acceptor,
+        SEC_E_INVALID_TOKEN,
+        trihound::negotiate::PolicyError,
+        trihound::negotiate::PolicyError::RawTokenRefused { .. }
+    );
+    assert_eq!(super::fault(&scene, &refused, &ended, &ended), None);
 }

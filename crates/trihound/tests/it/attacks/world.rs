@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use trihound::krb5::{Config, MemoryStore};
-use trihound::negotiate::{Negotiate, NegotiateConfig, NegotiateCredential};
+use trihound::negotiate::{
+    Negotiate, NegotiateConfig, NegotiateCredential, NegotiatePolicy, RawTokens,
+};
 use trihound::ntlm::{
     LocalVerifier, MemoryAccounts, Ntlm, NtlmConfig, NtlmCredential, NtlmPolicy, NtlmRule,
     ServerNames,
@@ -66,9 +68,19 @@ impl Host {
     }
 
     fn negotiated(&self, parts: &[(&str, CredHandle)]) -> CredHandle {
+        self.negotiated_under(NegotiatePolicy::default(), parts)
+    }
+
+    fn negotiated_under(
+        &self,
+        policy: NegotiatePolicy,
+        parts: &[(&str, CredHandle)],
+    ) -> CredHandle {
         let mechanisms = self.negotiate.package().mechanisms();
         let credential = NegotiateCredential::from_handles(mechanisms, parts).unwrap();
-        self.negotiate.adopt(credential).unwrap()
+        self.negotiate
+            .adopt(credential.with_policy(policy))
+            .unwrap()
     }
 }
 
@@ -93,6 +105,8 @@ pub(super) enum Speaks {
     NegotiateKerberos,
     /// Negotiate with NTLM and Kerberos, in this order.
     NegotiateNtlmFirst,
+    /// Negotiate with Kerberos and NTLM, and no raw tokens.
+    NegotiateStrict,
 }
 
 fn password() -> SecretString {
@@ -141,6 +155,10 @@ impl World {
             Speaks::NegotiateNtlmFirst => {
                 host.negotiated(&[("NTLM", ntlm()), ("Kerberos", kerberos())])
             }
+            Speaks::NegotiateStrict => host.negotiated_under(
+                NegotiatePolicy::default().with_raw_tokens(RawTokens::Refuse),
+                &[("Kerberos", kerberos()), ("NTLM", ntlm())],
+            ),
         }
     }
 
@@ -163,6 +181,10 @@ impl World {
             Speaks::NegotiateNtlmFirst => {
                 host.negotiated(&[("NTLM", ntlm()), ("Kerberos", kerberos())])
             }
+            Speaks::NegotiateStrict => host.negotiated_under(
+                NegotiatePolicy::default().with_raw_tokens(RawTokens::Refuse),
+                &[("Kerberos", kerberos()), ("NTLM", ntlm())],
+            ),
         }
     }
 
