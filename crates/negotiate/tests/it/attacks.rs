@@ -219,7 +219,7 @@ fn the_mechanism_cannot_change_later() {
         let ran = run(&mut client, &mut server, &|n, token| {
             if n == number {
                 edit_resp(&token, |message| {
-                    message.supported_mech = Some(ALPHA.into())
+                    message.supported_mech = Some(ALPHA.into());
                 })
             } else {
                 token
@@ -291,7 +291,8 @@ fn an_early_accept_completed_does_no_harm_where_the_mechanism_is_done() {
 #[test]
 fn a_reselection_brings_nothing_of_the_mechanism_along() {
     type Edit = fn(&mut trihound_asn1::spnego::NegTokenResp);
-    let cases: [(Edit, fn(&PeerMisbehaved) -> bool); 3] = [
+    type Expected = fn(&PeerMisbehaved) -> bool;
+    let cases: [(Edit, Expected); 3] = [
         (
             |message| message.neg_state = Some(NegState::AcceptCompleted),
             |cause| matches!(cause, PeerMisbehaved::CompletedTooEarly { .. }),
@@ -520,7 +521,7 @@ fn both_identifiers_are_one_mechanism() {
         let mut server = Side::new(toys(script(2)));
         let ran = run(&mut client, &mut server, &|number, token| match number {
             2 => edit_resp(&token, |message| {
-                message.supported_mech = Some(named.into())
+                message.supported_mech = Some(named.into());
             }),
             _ => token,
         });

@@ -161,7 +161,7 @@ fn tokens_of_the_mechanism_come_when_they_are_due() {
     let (mut client, mut server) = pair(&script(3));
     let ran = run(&mut client, &mut server, &|number, token| match number {
         4 => edit_resp(&token, |message| {
-            message.response_token = Some(b"Alpha4".to_vec())
+            message.response_token = Some(b"Alpha4".to_vec());
         }),
         _ => token,
     });
@@ -174,7 +174,7 @@ fn tokens_of_the_mechanism_come_when_they_are_due() {
     let mut server = Side::new(vec![Toy::beta(script(2))]);
     let ran = run(&mut client, &mut server, &|number, token| match number {
         5 => edit_resp(&token, |message| {
-            message.response_token = Some(b"Beta3".to_vec())
+            message.response_token = Some(b"Beta3".to_vec());
         }),
         _ => token,
     });
