@@ -326,10 +326,11 @@ impl ExpectVerifier {
         let answer = Answer::parse(&authenticate).map_err(sspi_error)?;
         let mut use_of_it = answer.use_of_it();
         let session = account.and_then(|account| {
-            let user = account.user.clone();
+            let (user, domain) = (account.user.clone(), account.domain.clone());
             let outcome = plan.check(&answer, &authenticate, account, &mut use_of_it);
             if outcome.is_ok() {
                 use_of_it.user = user;
+                use_of_it.domain = domain;
             }
             outcome
         });

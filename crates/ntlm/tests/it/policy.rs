@@ -178,6 +178,16 @@ fn each_use_is_told_once_on_each_side() {
 }
 
 #[test]
+fn an_account_is_told_as_the_verifier_knows_it() {
+    let world = World::new();
+    let client = NtlmCredential::from_password("ALICE", "web", secret(PASSWORD));
+    world.sides(Wishes::full()).with_client(client).establish();
+    let uses = world.uses.take();
+    let told = uses.last().unwrap();
+    assert_eq!((told.user.as_str(), told.domain.as_str()), (ALICE, DOMAIN));
+}
+
+#[test]
 fn the_error_that_led_here_is_told() {
     let world = World::new();
     let client = world.adopt(alice());
