@@ -203,9 +203,12 @@ missing_samba_packages() {
   command -v faketime >/dev/null || echo faketime
 }
 
-# Nothing that comes with the packages is to run, neither now nor after the next start of the machine.
-install_samba() {
-  local policy=/usr/sbin/policy-rc.d own= installed=0 daemon
+# Nothing that comes with the packages is to run, neither now nor after the next start of the machine. One run at a time,
+# so that none takes away the policy that another relies on.
+install_samba() (
+  policy=/usr/sbin/policy-rc.d own= installed=0
+  exec 8> "${TMPDIR:-/tmp}/trihound-samba.lock"
+  flock 8
   if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' > "$policy" && chmod 755 "$policy"
     own=yes
@@ -215,8 +218,8 @@ install_samba() {
   for daemon in samba-ad-dc smbd nmbd winbind; do
     [ ! -e "/etc/init.d/$daemon" ] || update-rc.d "$daemon" disable >/dev/null 2>&1
   done
-  return "$installed"
-}
+  exit "$installed"
+)
 
 # Makes the domain once for all the tests of it.
 samba_domain() {

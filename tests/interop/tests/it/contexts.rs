@@ -24,6 +24,7 @@ fn hold(
 
 fn alice(target: &str, acceptor: &str, flags: &str) -> Conversation {
     Conversation {
+        package: "kerberos",
         target: target.to_owned(),
         acceptor: acceptor.to_owned(),
         initiator_flags: format!("{flags},user=alice,pw=Wonder-Land-7"),

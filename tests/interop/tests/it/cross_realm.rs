@@ -66,6 +66,7 @@ fn contexts(pair: &Pair, conf: &Path) {
     let Some(peers) = peers() else { return };
     let scratch = Scratch::new().unwrap();
     let conversation = Conversation {
+        package: "kerberos",
         target: SERVICE.to_owned(),
         acceptor: "-".to_owned(),
         initiator_flags: "mutual,seq,iov,user=alice,pw=Wonder-Land-7".to_owned(),

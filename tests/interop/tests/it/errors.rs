@@ -308,6 +308,7 @@ fn context(
     accepting.env(name, value);
     let made = |command| Side::new(command, &world.peers.program, &world.peers.program);
     Conversation {
+        package: "kerberos",
         target: target.to_owned(),
         acceptor: "-".to_owned(),
         initiator_flags: format!("mutual,user=alice,pw={PASSWORD}"),
