@@ -7,6 +7,8 @@
 //! An absent peer is a failure that says what to install. Only a caller who sets
 //! `TRIHOUND_NO_PEERS=1` gets a run without them, and is told what was left out.
 
+mod attack_axes;
+mod attack_matrix;
 mod axes;
 mod conversation;
 mod domain;
@@ -24,6 +26,8 @@ mod realm;
 mod relay;
 mod report;
 
+pub use attack_axes::{Attack, AttackCase, planned_attacks};
+pub use attack_matrix::run_attacks;
 pub use axes::{
     Bindings, Case, Credential, Enctype, Expected, Messages, Order, Permitted, Role, Style,
     Transport, planned_cases,

@@ -1,12 +1,12 @@
-//! The interop matrices as a program: `cargo run -p trihound-interop [ntlm|negotiate] [WORD...]` runs the cases
+//! The interop matrices as a program: `cargo run -p trihound-interop [ntlm|negotiate|attacks] [WORD...]` runs the cases
 //! whose names have all the words, tells of each failure, and ends with the counts.
 
 use std::fmt::Display;
 use std::process::ExitCode;
 
 use trihound_interop::{
-    Failure, Report, find, planned_cases, planned_negotiate_cases, planned_ntlm_cases, run,
-    run_negotiate, run_ntlm,
+    Failure, Report, find, planned_attacks, planned_cases, planned_negotiate_cases,
+    planned_ntlm_cases, run, run_attacks, run_negotiate, run_ntlm,
 };
 
 fn main() -> ExitCode {
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let report = match words.split_first() {
         Some((matrix, words)) if matrix == "ntlm" => ntlm(words),
         Some((matrix, words)) if matrix == "negotiate" => negotiate(words),
+        Some((matrix, words)) if matrix == "attacks" => attacks(words),
         _ => kerberos(&words),
     };
     match report {
@@ -42,6 +43,10 @@ fn ntlm(words: &[String]) -> Result<Report, Failure> {
 
 fn negotiate(words: &[String]) -> Result<Report, Failure> {
     run_negotiate(find()?.as_ref(), &chosen(planned_negotiate_cases(), words))
+}
+
+fn attacks(words: &[String]) -> Result<Report, Failure> {
+    run_attacks(find()?.as_ref(), &chosen(planned_attacks(), words))
 }
 
 fn chosen<C: Display>(cases: Vec<C>, words: &[String]) -> Vec<C> {

@@ -17,6 +17,7 @@ mod desk;
 mod dns;
 mod embedded;
 mod errors;
+mod http;
 #[cfg(target_os = "linux")]
 mod kcm;
 #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! NTLM between Trihound, gss-ntlmssp and pyspnego, raw and in SPNEGO.
 
-use trihound_interop::{find, planned_ntlm_cases, run_ntlm};
+use trihound_interop::{find, planned_attacks, planned_ntlm_cases, run_attacks, run_ntlm};
 
 /// The fewest cases that the axes may call for: whoever removes a value has to say so here.
 const PLANNED: &str = include_str!("../../planned-ntlm.txt");
@@ -17,6 +17,30 @@ fn every_ntlm_case_ends_as_it_must() {
     );
     let peers = find().unwrap_or_else(|failure| panic!("{failure}"));
     let report = run_ntlm(peers.as_ref(), &cases).unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{report}");
+    assert!(report.failed.is_empty(), "{report}");
+    if peers.is_some() {
+        assert_eq!(report.ran, report.planned, "{report}");
+    } else {
+        eprintln!("SKIPPED, TRIHOUND_NO_PEERS=1: {report}");
+    }
+}
+
+/// The fewest attacks that the axes may call for.
+const PLANNED_ATTACKS: &str = include_str!("../../planned-attacks.txt");
+
+/// Conformance rows 32, 37, 140, 148, 152 and 157: a man in the middle between Trihound and each peer.
+#[test]
+fn every_attack_on_the_wire_is_noticed() {
+    let cases = planned_attacks();
+    let least: usize = PLANNED_ATTACKS.trim().parse().unwrap();
+    assert!(
+        cases.len() >= least,
+        "the axes call for {} attacks, fewer than the {least} of planned-attacks.txt",
+        cases.len()
+    );
+    let peers = find().unwrap_or_else(|failure| panic!("{failure}"));
+    let report = run_attacks(peers.as_ref(), &cases).unwrap_or_else(|failure| panic!("{failure}"));
     println!("{report}");
     assert!(report.failed.is_empty(), "{report}");
     if peers.is_some() {
