@@ -116,6 +116,31 @@ fn a_client_without_a_mic_may_not_sign_unless_the_policy_says_so() {
     }
 }
 
+/// Conformance row 155: whatever else is wrong, a client that does not know the password learns no more.
+#[test]
+fn row_155_the_response_is_judged_before_anything_else() {
+    let world = World::with(|config| config.with_target_names([TARGET]));
+    let name = trihound_ntlm::message::text::to_utf16("cifs/elsewhere");
+    let mut wishes = Wishes::none();
+    wishes.acceptor_bindings = bindings(b"ours");
+    let outcome = forged(&mut world.sides(wishes), protected_flags(), |forger| {
+        let mut forger = forger
+            .with_mic()
+            .with_pair(AvId::TARGET_NAME, &name)
+            .with_pair(AvId::CHANNEL_BINDINGS, &[9; 16]);
+        forger.password = "wrong".to_owned();
+        forger.timestamp = Some(FileTime(1));
+        forger.flags |= NegotiateFlags::NEGOTIATE_56;
+        forger.key_length = 3;
+        forger.negotiate.push(0);
+        forger
+    });
+    assert_eq!(
+        *cause::<VerifierFailure>(&outcome.unwrap_err()),
+        VerifierFailure::LogonFailed
+    );
+}
+
 /// Conformance row 32.
 #[test]
 fn row_32_a_promised_mic_is_checked_of_every_client() {

@@ -14,6 +14,7 @@ mod av_pairs;
 mod buffers;
 mod checks;
 mod compute;
+mod events;
 mod forge;
 mod handshake;
 mod limits;
