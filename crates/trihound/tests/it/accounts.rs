@@ -206,17 +206,22 @@ fn the_uses_of_ntlm_are_in_the_trace() {
     Files::write(&files.users(), "DEMO:alice:hunter2\n");
     Files::write(&files.hashes(), "");
     let open = Arc::new(files.open());
-    let told = Lines::default().traced(|| {
-        log_in(&open, "DEMO", "alice", "hunter2").unwrap();
-        log_in(&open, "DEMO", "alice", "guessed4711").unwrap_err();
-    });
-    for wanted in [
+    let trace = || {
+        Lines::default().traced(|| {
+            log_in(&open, "DEMO", "alice", "hunter2").unwrap();
+            log_in(&open, "DEMO", "alice", "guessed4711").unwrap_err();
+        })
+    };
+    let wanted = [
         "NTLM is used: outgoing, allowed",
         "NTLM is used: incoming, allowed",
         "NTLM is used: incoming, refused",
-    ] {
-        assert!(told.contains(wanted), "{wanted}: {told}");
-    }
+    ];
+    let is_whole = |told: &String| wanted.iter().all(|line| told.contains(line));
+    // An event that another test's thread meets for the first time just now may count as unwanted until
+    // the next subscriber comes.
+    let told = (0..5).map(|_| trace()).find(is_whole);
+    let told = told.unwrap_or_else(|| panic!("{}", trace()));
     assert!(
         !told.contains("hunter2") && !told.contains("guessed4711"),
         "{told}"
