@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tracing::{debug, warn};
-use trihound_asn1::spnego::NegTokenInit;
+use trihound_asn1::spnego::{InitialToken, NegTokenInit, parse_initial};
 use trihound_sansio::Reply;
 use trihound_sspi::{
     AccessToken, Error as SspiError, InitializeRequest, InitiatorRequirements,
@@ -13,7 +13,9 @@ use trihound_sspi::{
 
 use crate::context::{Outcome, Refusal, State};
 use crate::credential::{Arm, Candidate, NegotiateCredential, usable};
-use crate::error::{ApiMisuse, Attempt, Error, NegotiationFailed, PolicyError, sspi_error};
+use crate::error::{
+    ApiMisuse, Attempt, Error, NegotiationFailed, PeerMisbehaved, PolicyError, sspi_error,
+};
 use crate::initiator::Negotiation;
 use crate::mechanism::{Extras, Initiate, Inner, Ran, Running, complete_exchange};
 use crate::policy::{Fallback, NegotiatePolicy};
@@ -67,6 +69,9 @@ pub(crate) fn begin(
     {
         return Err(PolicyError::MarshalledTarget.into());
     }
+    if let Some(token) = request.input.and_then(|input| input.token()) {
+        check_hint(token)?;
+    }
     let mut extras = Extras::default();
     extras.update(request.input);
     let mut requirements = request.requirements;
@@ -87,6 +92,27 @@ pub(crate) fn begin(
         rest: credential.outbound.iter().cloned().collect(),
     };
     search.next(request.fallback_reason)
+}
+
+/// An acceptor that speaks first sends its mechanisms (MS-SPNG section 3.2.5.2), which the initiator's
+/// caller may hand over. Nobody signed that list, so that it has no say in the choice (conformance row 163);
+/// but it has to be one.
+fn check_hint(token: &[u8]) -> Result<(), Error> {
+    match parse_initial(token)? {
+        InitialToken::Init(hint) => {
+            debug!(
+                "The server says that it has [{}]",
+                hint.mech_types.join(", ")
+            );
+            Ok(())
+        }
+        // RFC 4178 section 4.2: what an acceptor sends first is a NegTokenInit2 or nothing.
+        InitialToken::Mechanism { oid, .. } => Err(PeerMisbehaved::UnknownFirstToken {
+            length: token.len(),
+            here: format!("SPNEGO was expected, the token is of {oid}"),
+        }
+        .into()),
+    }
 }
 
 impl Plan {

@@ -31,8 +31,9 @@ fn the_preferred_mechanism_of_both_sides_is_done_in_two_tokens() {
     assert_eq!(client.toy("Alpha").log().mic_done, 0);
 }
 
-/// Conformance rows 28, 165, 167 and 168: the acceptor has the second mechanism only. The optimistic
-/// token is dropped, request-mic is raised, and both MICs pass, whoever has the mechanism's last token.
+/// Conformance rows 28, 165, 167, 168 and 169: the acceptor has the second mechanism only. The optimistic
+/// token is dropped, request-mic is raised, and both MICs pass, whoever has the mechanism's last token. Each
+/// mechanism is told once that they are through (NTLM then starts its ciphers anew).
 #[test]
 fn another_mechanism_than_the_preferred_is_protected_both_ways() {
     for legs in 1..=5 {

@@ -160,3 +160,28 @@ fn an_acceptor_speaks_first_only_once() {
     let cause: &PeerMisbehaved = error.find_source().unwrap();
     assert!(matches!(cause, PeerMisbehaved::MissingToken { .. }));
 }
+
+/// Conformance row 163: the list of an acceptor that spoke first may be handed to the initiator. Nobody signed
+/// it, so the offer is the same whatever it says.
+#[test]
+fn a_hint_has_no_say_in_the_offer() {
+    let mut server = Side::new(vec![Toy::beta(script(2))]);
+    let (_, hint) = server.accept(None);
+    let mut client = Side::new(toys(2));
+    let (step, token) = client.initialize(Some(&hint));
+    assert!(matches!(step, Ok(Step::ContinueNeeded)));
+    assert_eq!(init(&token).mech_types, [ALPHA_OLD, ALPHA, BETA]);
+}
+
+/// Conformance row 119: anything else on an initiator's first call is refused.
+#[test]
+fn an_initiators_first_call_takes_a_hint_or_nothing() {
+    let reply = [0xa1, 0x02, 0x30, 0x00];
+    let framed = [0x60, 0x05, 0x06, 0x03, 0x2a, 0x03, 0x04];
+    for token in [&reply[..], &framed, b"Alpha1"] {
+        let mut client = Side::new(toys(2));
+        let error = client.initialize(Some(token)).0.unwrap_err();
+        assert_eq!(error.status(), SecurityStatus::SEC_E_INVALID_TOKEN);
+        assert_eq!(client.toy("Alpha").log().begun, 0);
+    }
+}
