@@ -23,9 +23,9 @@ fn replayed() -> Expect {
     )
 }
 
-/// One replay cache for all of a host: from raw to raw, to negotiated, and back.
+/// Conformance row 11. One replay cache for all of a host: from raw to raw, to negotiated, and back.
 #[test]
-fn row_13_an_authenticator_is_good_for_one_context_negotiated_or_not() {
+fn row_11_an_authenticator_is_good_for_one_context_negotiated_or_not() {
     let world = World::new();
     let raw = world.scene(Speaks::Kerberos, Speaks::Kerberos);
     let taken_raw = world.scene(Speaks::Kerberos, Speaks::Negotiate);
@@ -46,9 +46,9 @@ fn row_13_an_authenticator_is_good_for_one_context_negotiated_or_not() {
     }
 }
 
-/// A whole first token of another login, as it was.
+/// Conformance row 11. A whole first token of another login, as it was.
 #[test]
-fn row_13_a_negotiation_that_was_overheard_is_refused() {
+fn row_11_a_negotiation_that_was_overheard_is_refused() {
     let world = World::new();
     let scene = world.scene(Speaks::Negotiate, Speaks::Negotiate);
     let token = overheard(&scene, 0);
@@ -56,9 +56,9 @@ fn row_13_a_negotiation_that_was_overheard_is_refused() {
     assert_eq!(fault(&scene, &replayed(), &ended, &ended), None);
 }
 
-/// The acceptor's answer of another login proves nothing to the initiator.
+/// Conformance row 13. The acceptor's answer of another login proves nothing to the initiator.
 #[test]
-fn an_answer_to_another_login_is_no_mutual_authentication() {
+fn row_13_an_answer_to_another_login_is_no_mutual_authentication() {
     let world = World::new();
     for speaks in [Speaks::Kerberos, Speaks::Negotiate] {
         let scene = world.scene(speaks, speaks);
