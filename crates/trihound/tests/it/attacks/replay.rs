@@ -114,7 +114,7 @@ fn row_155_a_challenge_of_another_context_is_of_no_use() {
 /// The same token given to a mechanism raw and negotiated: NTLM's NEGOTIATE is nobody's in particular, and
 /// what it leads to is proved anew each time.
 #[test]
-fn a_negotiate_message_of_another_login_is_told_by_the_mic() {
+fn a_negotiate_message_of_another_login_changes_nothing() {
     let world = World::new();
     let scene = world.scene(Speaks::Ntlm, Speaks::Ntlm);
     let token = overheard(&scene, 0);
