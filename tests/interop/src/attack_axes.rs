@@ -77,7 +77,7 @@ impl AttackCase {
     /// Whether it is the acceptor that has to notice; else it is the initiator.
     #[must_use]
     pub fn victim_accepts(&self) -> bool {
-        !matches!(self.attack, Attack::Reflected)
+        !matches!(self.attack, Attack::Reflected | Attack::ChallengeFlags)
     }
 
     /// What Trihound says of it, one of these, where it is the one to notice.

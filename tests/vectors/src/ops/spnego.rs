@@ -73,6 +73,10 @@ fn response(token: &[u8], resp: &NegTokenResp, output: &Fields<'_>) -> Ran {
         resp.supported_mech.as_deref().map(str::as_bytes),
     )?;
     optional(output, "response_token", resp.response_token.as_deref())?;
+    if output.has("mech_list_mic") {
+        let mic = resp.mech_list_mic.as_deref().unwrap_or_default();
+        output.same_bytes("mech_list_mic", mic)?;
+    }
     ensure(
         must("encoding", resp.to_token())? == token,
         "encoding does not give the token back",
