@@ -57,7 +57,7 @@ impl Site {
                         handshake: None,
                         user: None,
                     }
-                    .serve(stream)
+                    .serve(&stream);
                 });
             }
         });
@@ -104,12 +104,12 @@ struct Visit {
 }
 
 impl Visit {
-    fn serve(mut self, stream: TcpStream) {
+    fn serve(mut self, mut stream: &TcpStream) {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         while let Some(request) = Request::read(&mut reader) {
             let answer = self.answer(&request);
-            if (&stream).write_all(answer.as_bytes()).is_err() {
+            if stream.write_all(answer.as_bytes()).is_err() {
                 return;
             }
         }
@@ -240,14 +240,15 @@ fn decode(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text
         .trim_end_matches('=')
         .bytes()
-        .map(|digit| ALPHABET.iter().position(|known| *known == digit).unwrap() as u32)
+        .map(|digit| (0u32..).zip(ALPHABET).find(|(_, known)| **known == digit))
+        .map(|found| found.unwrap().0)
         .collect();
     let mut bytes = Vec::new();
     for chunk in digits.chunks(4) {
         let value = (0..4).fold(0, |value, at| {
             value << 6 | chunk.get(at).copied().unwrap_or(0)
         });
-        bytes.extend((1..chunk.len()).map(|at| (value >> (24 - 8 * at)) as u8));
+        bytes.extend(&value.to_be_bytes()[1..chunk.len()]);
     }
     bytes
 }
