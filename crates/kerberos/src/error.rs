@@ -315,6 +315,12 @@ pub enum ContextError {
     /// No target name on the first call.
     #[error("there is no target name; name the service, as in HTTP/host.example.com")]
     NoTarget,
+    /// NULL_SESSION: Kerberos has anonymous tickets (RFC 8062), which are not there yet, and nothing else.
+    #[error(
+        "a context without credentials was asked for (NULL_SESSION), and Kerberos would show who the \
+         client is; leave the flag out, or use a package that has anonymous clients"
+    )]
+    NoAnonymity,
     /// The handshake is not over (RFC 2743 section 2.2).
     #[error("the context is not established yet; go on with the handshake first")]
     NotEstablished,

@@ -82,6 +82,13 @@ pub(crate) fn begin(
     let target = request
         .target_name
         .ok_or_else(|| sspi_error(ContextError::NoTarget))?;
+    // RFC 8062 section 3: a client that asks for anonymity never shows its name instead.
+    if request
+        .requirements
+        .contains(InitiatorRequirements::NULL_SESSION)
+    {
+        return Err(sspi_error(ContextError::NoAnonymity));
+    }
     let outbound = credential.outbound().map_err(sspi_error)?;
     let server = server_principal(target)?;
     let plan = Plan {

@@ -91,6 +91,7 @@ impl ContextError {
     pub const fn status(&self) -> Status {
         match self {
             Self::NoTarget => Status::SEC_E_TARGET_UNKNOWN,
+            Self::NoAnonymity => Status::SEC_E_UNSUPPORTED_FUNCTION,
             Self::NotEstablished => Status::SEC_E_NO_CONTEXT,
             Self::NoExchange | Self::OtherRole { .. } | Self::ExchangeUnderWay => {
                 Status::SEC_E_INVALID_HANDLE

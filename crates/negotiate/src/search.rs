@@ -75,8 +75,11 @@ pub(crate) fn begin(
     let mut extras = Extras::default();
     extras.update(request.input);
     let mut requirements = request.requirements;
-    // RFC 4178 section 5: the mechListMIC needs integrity; SSPI has a flag for those who want neither.
-    if !requirements.contains(InitiatorRequirements::NO_INTEGRITY) {
+    // RFC 4178 section 5: the mechListMIC needs integrity; SSPI has a flag for those who want neither, and who
+    // is nobody has no key to sign with.
+    if !requirements
+        .intersects(InitiatorRequirements::NO_INTEGRITY | InitiatorRequirements::NULL_SESSION)
+    {
         requirements |= InitiatorRequirements::INTEGRITY;
     }
     let search = Search {

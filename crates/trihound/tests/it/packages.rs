@@ -10,8 +10,8 @@ use trihound::ntlm::{LocalVerifier, MemoryAccounts, NtlmObserver, NtlmOutcome, N
 use trihound::sansio::SystemClock;
 use trihound::secret::SecretString;
 use trihound::sspi::{
-    AcceptorRequirements, AcquireRequest, CredentialUse, InitiatorRequirements, RegisteredPackage,
-    SecurityStatus,
+    AcceptorRequirements, AcquireRequest, CredentialUse, Identity, InitiatorRequirements,
+    RegisteredPackage, SecurityStatus,
 };
 use trihound::{
     Acceptor, Client, ClientBuilder, Error, Initiator, KerberosCredential, NegotiatePolicy, Ntlm,
@@ -553,4 +553,47 @@ mod asynchronous {
         drop(client.keep_fresh());
         client.log_in().await.unwrap();
     }
+}
+
+/// Conformance row 39: nobody's context is NTLM's, since Kerberos would show who the client is.
+#[test]
+fn who_asks_for_no_credentials_is_never_shown_by_kerberos() {
+    let realm = realm();
+    let table = both(&realm).table().unwrap();
+    let acquire = |package, credential_use| {
+        let identity = Identity::password("alice", Some(REALM), "password");
+        let request = AcquireRequest {
+            identity: Some(&identity),
+            ..AcquireRequest::new(credential_use)
+        };
+        let acquired = table.acquire_credentials_handle(package, request);
+        acquired.unwrap().credential
+    };
+    let nobody = InitiatorRequirements::NULL_SESSION | InitiatorRequirements::CONNECTION;
+    let begin = |package| {
+        let credential = acquire(package, CredentialUse::OUTBOUND);
+        Initiator::new(&table, credential, SERVICE, nobody)
+    };
+    let refused = begin("Kerberos").step(None, &mut realm.transport());
+    let status = SecurityStatus::SEC_E_UNSUPPORTED_FUNCTION;
+    assert_eq!(refused.unwrap_err().error.status(), status);
+
+    let inbound =
+        table.acquire_credentials_handle("NTLM", AcquireRequest::new(CredentialUse::INBOUND));
+    let allowed = AcceptorRequirements::ALLOW_NULL_SESSION | AcceptorRequirements::CONNECTION;
+    let mut acceptor = Acceptor::new(&table, inbound.unwrap().credential, allowed);
+    let mut initiator = begin("NTLM");
+    let mut answer = None;
+    for _ in 0..2 {
+        let leg = initiator
+            .step(answer.as_deref(), &mut realm.transport())
+            .unwrap();
+        answer = acceptor.step(&leg.token.unwrap()).unwrap().token;
+    }
+    let first = begin("Negotiate")
+        .step(None, &mut realm.transport())
+        .unwrap();
+    let token = first.token.unwrap();
+    // No name of the user, and no ticket.
+    assert!(token.len() < 120, "{}", token.len());
 }
