@@ -95,7 +95,9 @@ pub enum NegotiateExpected {
 }
 
 impl NegotiateCase {
-    fn plain(initiator: Speaker, acceptor: Speaker) -> Self {
+    /// Everything offered, everything taken, and a ticket.
+    #[must_use]
+    pub fn plain(initiator: Speaker, acceptor: Speaker) -> Self {
         Self {
             initiator,
             acceptor,
