@@ -1,5 +1,7 @@
 //! Which key opens a ticket (RFC 4120 section 3.2.3; conformance row 7).
 
+use std::collections::HashSet;
+
 use trihound_asn1::{EncTicketPart, Message, Ticket, UInt32};
 use trihound_crypto::{Enctype, EnctypePolicy, KeyUsage};
 use trihound_secret::SecretBytes;
@@ -103,11 +105,11 @@ fn available(request: &AcceptRequest<'_>, wanted: &Principal) -> String {
     if !own.is_empty() {
         return format!("{} of it", listed(&own));
     }
+    let mut seen = HashSet::new();
     let mut others: Vec<String> = Vec::new();
     for entry in request.keytab.entries() {
-        let name = entry.principal.to_string();
-        if !others.contains(&name) {
-            others.push(name);
+        if seen.insert(&entry.principal) {
+            others.push(entry.principal.to_string());
         }
     }
     if others.is_empty() {
