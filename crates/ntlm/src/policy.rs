@@ -28,7 +28,8 @@ pub enum NtlmRule {
 /// ClientBlockExceptions.
 ///
 /// An entry is a host name, compared without regard to ASCII case. `*.example.com` is every host
-/// below `example.com`, and not that name itself. `*` is every host.
+/// below `example.com`, and not that name itself: what stands for the `*` has letters, digits, `-`, `_`
+/// and `.` only. `*` is every host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetList(Vec<String>);
 
@@ -50,9 +51,13 @@ impl TargetList {
     }
 
     /// Whether the host of a target name is on the list. A target that is no service principal name
-    /// is compared as a host.
+    /// is compared as a host; one with marshalled target information names another host than it says, and
+    /// is on no list.
     #[must_use]
     pub fn allows(&self, target: &str) -> bool {
+        if ServicePrincipalName::carries_target_information(target) {
+            return false;
+        }
         let host = match ServicePrincipalName::parse(target) {
             Ok(name) => Cow::Owned(name.host),
             Err(_) => Cow::Borrowed(target),
@@ -68,9 +73,13 @@ fn matches_host(entry: &str, host: &str) -> bool {
     let Some(cut) = host.len().checked_sub(suffix.len()) else {
         return false;
     };
-    host.get(cut..)
-        .is_some_and(|tail| tail.eq_ignore_ascii_case(suffix))
-        && (suffix.is_empty() || cut > 0)
+    let Some((head, tail)) = host.split_at_checked(cut) else {
+        return false;
+    };
+    // Of `evil.test/x/y.example.com` or `evil.test?.example.com` the host is whatever others read in it.
+    let is_label = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    suffix.is_empty()
+        || (tail.eq_ignore_ascii_case(suffix) && !head.is_empty() && head.chars().all(is_label))
 }
 
 /// What a rule says of one use.

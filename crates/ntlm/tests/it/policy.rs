@@ -115,6 +115,24 @@ fn a_list_of_targets_is_compared_with_the_host() {
         ("web.example.com", true),
         ("evil.test", false),
         ("", false),
+        // No service principal names, whose ends are a host below the allowed one all the same.
+        ("HTTP/evil.test/x/y.intra.example.com", false),
+        ("HTTP/evil.test /a.intra.example.com", false),
+        ("HTTP/evil.test\\a.intra.example.com", false),
+        ("//a.intra.example.com", false),
+        // Hosts, for whoever takes what stands before the mark.
+        ("HTTP/evil.test?.intra.example.com", false),
+        ("HTTP/evil.test#.intra.example.com", false),
+        ("HTTP/fe80::1%.intra.example.com", false),
+        ("HTTP/files.intra.example.com.", false),
+        (
+            "cifs/files1UWhRCAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAYBAAAA.intra.example.com",
+            false,
+        ),
+        (
+            "files1UWhRCAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAYBAAAA.intra.example.com",
+            false,
+        ),
     ] {
         assert_eq!(list.allows(target), allowed, "{target}");
     }
