@@ -294,8 +294,8 @@ impl SessionSecurity {
     /// Told by Negotiate once both mechListMICs are through: the key streams start anew, the numbers go
     /// on (MS-SPNG section 3.3.5.1).
     ///
-    /// A direction that has protected anything else already keeps its stream, since none may be
-    /// used twice over.
+    /// A direction that has protected anything else already, or has encrypted, keeps its stream, since
+    /// none may be used twice over.
     pub fn mech_list_mic_done(&mut self) {
         match &mut self.tracks {
             Tracks::None => {}

@@ -109,6 +109,8 @@ pub(crate) struct Track {
     /// The number of the next message; above 32 bits it counts the turns. Of datagrams, how many.
     next: u64,
     sent: Sent,
+    /// Whether the stream covered more than checksums.
+    encrypted: bool,
 }
 
 impl core::fmt::Debug for Track {
@@ -131,6 +133,7 @@ impl Track {
             datagram,
             next: 0,
             sent: Sent::default(),
+            encrypted: false,
         }
     }
 
@@ -176,8 +179,9 @@ impl Track {
         self.saved.restore(&self.stream);
     }
 
-    fn done(&mut self) {
+    fn done(&mut self, treatment: Treatment) {
         self.next = self.next.saturating_add(1);
+        self.encrypted |= treatment != Treatment::Sign;
     }
 
     /// Signs, or signs and encrypts in place, the next message.
@@ -194,7 +198,7 @@ impl Track {
         self.begin(number);
         let sum = self.walk(treatment, number, payload);
         let signature = self.signature(sum, number);
-        self.done();
+        self.done(treatment);
         Ok(signature.to_bytes())
     }
 
@@ -240,7 +244,7 @@ impl Track {
             let sum = self.walk(treatment, number, payload);
             match self.check(sum, &found, number) {
                 Ok(()) => {
-                    self.done();
+                    self.done(treatment);
                     return Ok(treatment);
                 }
                 Err(error) => refusal = error,
@@ -325,8 +329,9 @@ impl Track {
     /// Starts the key stream anew after a mechListMIC, if nothing else was protected (MS-SPNG
     /// section 3.3.5.1). The number goes on.
     pub(crate) fn start_anew(&mut self, messages: u64) {
-        // A key stream that covered application data must never be used again.
-        if self.next > messages {
+        // A key stream that covered application data must never be used again, and a mechListMIC encrypts
+        // none.
+        if self.next > messages || self.encrypted {
             return;
         }
         self.sent = Sent::default();

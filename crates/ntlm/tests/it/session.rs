@@ -452,6 +452,23 @@ fn row_169_a_used_stream_does_not_start_anew() {
     assert_eq!(server.open(&signature, &mut third, 0), Ok(SEALED));
 }
 
+/// Conformance row 169: a stream that encrypted a message is not used again either, be it the first message; one
+/// that hid checksums only gives nothing away.
+#[test]
+fn row_169_a_stream_that_encrypted_one_message_does_not_start_anew() {
+    let (mut client, mut server) = pair(full());
+    let mut message = Pieces::one(&PLAINTEXT);
+    let signature = client.protect(true, &mut message, 0).unwrap();
+    let first = message.concat();
+    assert_eq!(server.open(&signature, &mut message, 0), Ok(SEALED));
+    client.mech_list_mic_done();
+    server.mech_list_mic_done();
+    let mut message = Pieces::one(&PLAINTEXT);
+    let signature = client.protect(true, &mut message, 0).unwrap();
+    assert_ne!(message.concat(), first, "the same stream over two messages");
+    assert_eq!(server.open(&signature, &mut message, 0), Ok(SEALED));
+}
+
 /// The text of an error names what to do, and no bytes of a message.
 #[test]
 fn errors_name_cause_and_next_step() {
