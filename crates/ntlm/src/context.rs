@@ -1,5 +1,7 @@
 //! A context from its first call to its last.
 
+use core::fmt;
+
 use trihound_sansio::ExchangeRequest;
 use trihound_sspi::{SecBufferDesc, SecurityStatus, Step};
 
@@ -31,10 +33,19 @@ pub(crate) enum State {
 }
 
 /// A token that did not fit, and the state after it.
-#[derive(Debug)]
 pub(crate) struct Undelivered {
     token: Vec<u8>,
     next: State,
+}
+
+/// Without the token: a response may be in it, against which passwords can be tried.
+impl fmt::Debug for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Undelivered")
+            .field("length", &self.token.len())
+            .field("next", &self.next)
+            .finish()
+    }
 }
 
 /// What a handshake step came to.

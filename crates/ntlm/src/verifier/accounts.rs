@@ -79,13 +79,6 @@ impl MemoryAccounts {
         self.accounts.push(account);
     }
 
-    /// Whether there is an account of exactly this domain and name.
-    pub(crate) fn has(&self, domain: &str, user: &str) -> bool {
-        self.accounts
-            .iter()
-            .any(|account| same_name(&account.domain, domain) && same_name(&account.user, user))
-    }
-
     /// The first account that a person means by `user`, `DOMAIN\\user` or `user@domain`.
     pub(crate) fn named(&self, name: &str) -> Option<&Account> {
         let (domain, user) = match (name.split_once('\\'), name.rsplit_once('@')) {

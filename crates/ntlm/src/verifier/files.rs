@@ -1,7 +1,9 @@
 //! Accounts from text files, one a line.
 
+use std::collections::HashSet;
 use thiserror::Error;
-use trihound_crypto::ntlm::NtHash;
+
+use trihound_crypto::ntlm::{NtHash, simple_uppercase};
 use trihound_secret::SecretString;
 
 use super::accounts::{Account, MemoryAccounts, NtlmAccounts};
@@ -105,13 +107,14 @@ fn parse(
     hash: impl Fn(&str) -> Result<NtHash, AccountLineFault>,
 ) -> Result<MemoryAccounts, AccountFileError> {
     let mut accounts = MemoryAccounts::new();
+    let mut names = HashSet::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (index, line) in text.split('\n').enumerate() {
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        match parse_line(line, &hash, &accounts) {
+        match parse_line(line, &hash, &mut names) {
             Ok(account) => accounts.push(account),
             Err(fault) => {
                 return Err(AccountFileError {
@@ -128,7 +131,7 @@ fn parse(
 fn parse_line(
     line: &str,
     hash: &impl Fn(&str) -> Result<NtHash, AccountLineFault>,
-    before: &MemoryAccounts,
+    before: &mut HashSet<Vec<u16>>,
 ) -> Result<Account, AccountLineFault> {
     if line.chars().any(char::is_control) {
         return Err(AccountLineFault::ControlCharacter);
@@ -144,7 +147,7 @@ fn parse_line(
     if secret.is_empty() {
         return Err(AccountLineFault::NoSecret);
     }
-    if before.has(domain, user) {
+    if !before.insert(key_of(domain, user)) {
         return Err(AccountLineFault::Duplicate);
     }
     Ok(Account {
@@ -152,6 +155,14 @@ fn parse_line(
         user: user.to_owned(),
         nt_hash: hash(secret)?,
     })
+}
+
+/// Domain and user as Windows compares them; no field has a colon before the last one.
+fn key_of(domain: &str, user: &str) -> Vec<u16> {
+    simple_uppercase(domain)
+        .chain([u16::from(b':')])
+        .chain(simple_uppercase(user))
+        .collect()
 }
 
 /// The first account, or the first that has the name asked for: `user`, `DOMAIN\user` or

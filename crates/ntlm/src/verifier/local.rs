@@ -1,14 +1,13 @@
 //! Verification against hashes that this host has.
 
-use trihound_crypto::ntlm::{NtHash, ResponseKeyNt, danger};
+use trihound_crypto::ntlm::NtHash;
 use trihound_sansio::{Exchange, Progress, Reply};
-use trihound_secret::{SecretArray, constant_time_eq};
+use trihound_secret::constant_time_eq;
 
 use super::{NtlmAccounts, NtlmLogon, NtlmVerifier, Verification, VerifiedAccount};
+use crate::compute::{self, SessionKey};
+use crate::danger;
 use crate::error::VerifierFailure;
-
-/// The length of NTProofStr, with which an NTLMv2 response begins (MS-NLMP section 2.2.2.8).
-const PROOF_LENGTH: usize = 16;
 
 /// Whose hash stands in where there is no such account. Nobody logs in with it: the account's absence
 /// is remembered apart.
@@ -74,27 +73,24 @@ impl<A: NtlmAccounts> LocalVerifier<A> {
 }
 
 /// SessionBaseKey, if the response is the one of this hash (MS-NLMP section 3.3.2).
-fn prove_v2(hash: &NtHash, logon: &NtlmLogon) -> Option<SecretArray<16>> {
-    let (proof, temp) = logon.nt_response.split_at_checked(PROOF_LENGTH)?;
-    let key: ResponseKeyNt = hash.response_key(&logon.user, &logon.domain);
-    let expected = key.mac(&[&logon.server_challenge, temp]);
-    let session_base_key = SecretArray::from(key.mac(&[&expected]));
-    // Conformance row 161: in constant time.
-    constant_time_eq(&expected, proof).then_some(session_base_key)
+fn prove_v2(hash: &NtHash, logon: &NtlmLogon) -> Option<SessionKey> {
+    let (proof, temp) = logon.nt_response.split_first_chunk()?;
+    let key = hash.response_key(&logon.user, &logon.domain);
+    // Conformance row 161: computed for a wrong proof too, so that the time does not tell.
+    let session_base_key = compute::session_base_key(&key, proof);
+    compute::verify_ntlmv2_proof(&key, &logon.server_challenge, temp, proof)
+        .then_some(session_base_key)
 }
 
 /// The same for NTLMv1 (MS-NLMP section 3.3.1), which only [`crate::danger`] lets come so far.
-fn prove_v1(hash: &NtHash, logon: &NtlmLogon, extended: bool) -> Option<SecretArray<16>> {
-    let challenge = if extended {
-        let client_challenge = logon.lm_response.get(..8)?;
-        let digest = trihound_crypto::md5(&[&logon.server_challenge, client_challenge]);
-        let (head, _) = digest.split_first_chunk::<8>()?;
-        *head
+fn prove_v1(hash: &NtHash, logon: &NtlmLogon, extended: bool) -> Option<SessionKey> {
+    let expected = if extended {
+        let client_challenge = logon.lm_response.first_chunk()?;
+        danger::ntlmv1_ess_response(hash, &logon.server_challenge, client_challenge)
     } else {
-        logon.server_challenge
+        danger::ntlmv1_response(hash, &logon.server_challenge)
     };
-    let expected = danger::des_response(hash.expose(), &challenge);
-    constant_time_eq(&expected, &logon.nt_response).then(|| danger::session_base_key(hash))
+    constant_time_eq(&expected, &logon.nt_response).then(|| danger::session_base_key_v1(hash))
 }
 
 impl<A: NtlmAccounts> NtlmVerifier for LocalVerifier<A> {

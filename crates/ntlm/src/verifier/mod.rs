@@ -4,6 +4,8 @@ mod accounts;
 mod files;
 mod local;
 
+use core::fmt;
+
 use trihound_sansio::Exchange;
 use trihound_secret::SecretArray;
 
@@ -25,7 +27,7 @@ pub trait NtlmVerifier: Send + Sync {
 }
 
 /// What a client sent, and to which challenge.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NtlmLogon {
     /// UserName of the AUTHENTICATE message, as sent.
     pub user: String,
@@ -45,6 +47,19 @@ pub struct NtlmLogon {
     /// For an NTLMv1 response (which [`crate::danger`] has to allow): whether extended session
     /// security was negotiated. `None` for NTLMv2.
     pub ntlm_v1: Option<bool>,
+}
+
+/// Names only: whoever has challenge and response can try passwords against them.
+impl fmt::Debug for NtlmLogon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NtlmLogon")
+            .field("user", &self.user)
+            .field("domain", &self.domain)
+            .field("workstation", &self.workstation)
+            .field("domain_is_own", &self.domain_is_own)
+            .field("ntlm_v1", &self.ntlm_v1)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whose response it was.

@@ -232,6 +232,47 @@ fn a_broken_line_is_an_error_with_its_number_and_without_its_secret() {
     }
 }
 
+/// The file is read while clients wait for it, so its time must not grow with the square of its lines.
+#[test]
+fn a_file_of_many_accounts_is_read_at_once() {
+    const ACCOUNTS: usize = 30_000;
+    let hash = "0123456789abcdef".repeat(2);
+    let text: String = (0..ACCOUNTS)
+        .map(|number| format!("EXAMPLE:user{number}:{hash}\n"))
+        .collect();
+    let start = std::time::Instant::now();
+    let file = HashFile::parse(&text).unwrap();
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    assert_eq!(file.accounts().len(), ACCOUNTS);
+    let twice = format!("{text}example:USER7:{hash}");
+    let error = HashFile::parse(&twice).unwrap_err();
+    assert_eq!(
+        (error.line, error.fault),
+        (ACCOUNTS + 1, AccountLineFault::Duplicate)
+    );
+    // What stands on either side of the colon is not put together.
+    let apart = format!("AB:c:{hash}\nA:bc:{hash}\n:abc:{hash}");
+    assert_eq!(HashFile::parse(&apart).unwrap().accounts().len(), 3);
+}
+
+/// Whoever has the response can try passwords against it.
+#[test]
+fn a_logon_shows_names_and_no_response() {
+    let logon = NtlmLogon {
+        user: ALICE.to_owned(),
+        domain: DOMAIN.to_owned(),
+        workstation: "ws\u{1b}[2J".to_owned(),
+        domain_is_own: true,
+        server_challenge: [7; 8],
+        nt_response: vec![231; 60],
+        lm_response: vec![231; 24],
+        ntlm_v1: None,
+    };
+    let shown = format!("{logon:?}");
+    assert!(shown.contains(ALICE) && !shown.contains("231"), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+}
+
 #[test]
 fn a_hash_file_lets_in_whom_a_user_file_does() {
     let hash = NtHash::from_password(&secret(PASSWORD));
