@@ -34,10 +34,10 @@ use crate::outcome::{complain, finish, write_out};
 /// What stands behind the options of the tools, in their help and on their manual pages.
 pub(crate) const ENVIRONMENT: &str = "\
 Environment: KRB5_CONFIG (configuration files), KRB5CCNAME (credential cache), KRB5_KTNAME and KRB5_CLIENT_KTNAME \
-(keytabs), KRB5_TRACE (a file that each step is written to). Status: 0 for success, 1 for a failure, which is told \
-on standard error; for a wrong command line 1 from klist and kvno, 2 from the others.";
+(keytabs), NTLM_USER_FILE and NTLM_HASH_FILE (NTLM's accounts), KRB5_TRACE (a file that each step is written to). \
+Status: 0 for success, 1 for a failure, which is told on standard error; for a wrong command line 1 from klist and kvno, 2 from the others.";
 
-/// Kerberos in pure Rust: log in, look at tickets, try a whole login, serve a test realm.
+/// Kerberos, NTLM and Negotiate in pure Rust: log in, look at tickets, try a whole login, serve a test realm.
 #[derive(Debug, Parser)]
 #[command(
     name = "trihound",
@@ -52,7 +52,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a whole Kerberos login over real sockets and tell what happens at each step.
+    /// Run a whole login over real sockets and tell what happens at each step.
     Demo(demo::Arguments),
     /// Get a ticket-granting ticket and keep it in a credential cache.
     Kinit(kinit::Arguments),

@@ -40,7 +40,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SPN", requires = "kdc_config")]
     service: Option<String>,
     /// The security package; NTLM and Negotiate have accounts of their own making.
-    #[arg(long, value_enum, default_value_t = Package::Kerberos, conflicts_with = "kdc_config")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = Package::Kerberos,
+        conflicts_with_all = ["kdc_config", "keytab", "client_keytab", "client", "service"]
+    )]
     package: Package,
 }
 

@@ -199,17 +199,19 @@ fn wrong_password(cast: &Cast) -> Result<(), Failure> {
 
 /// Somebody between the two alters the list, so that they would settle for NTLM.
 fn downgrade(cast: &Cast) -> Result<(), Failure> {
-    for (deed, list) in [
+    for (number, deed, list) in [
         (
+            6,
             "takes Kerberos off the client's list",
             &[spnego::NTLMSSP][..],
         ),
         (
+            7,
             "puts NTLM first on the client's list",
             &[spnego::NTLMSSP, spnego::MS_KRB5, spnego::KRB5],
         ),
     ] {
-        say(format_args!("\n6. Somebody between the two {deed}."))?;
+        say(format_args!("\n{number}. Somebody between the two {deed}."))?;
         let mut kdc = cast.kdc();
         let mut initiator = cast.initiator(SERVICE);
         let first = initiator.step(None, &mut kdc)?.token.unwrap_or_default();

@@ -100,7 +100,7 @@ impl Flags {
 fn unknown(word: &str) -> Failure {
     Failure::new(format!(
         "unknown flag {word:?}; there are mutual, seq, replay, conf, integ, deleg, dce, identify, anon, \
-         cb=HEX, user=U, domain=D, pw=P, mechs=M:M, iov, big=N, nowrap, nomic, nodata, loop"
+         cb=HEX, user=U, domain=D, pw=P, mechs=krb5:ntlm, iov, big=N, nowrap, nomic, nodata, loop"
     ))
 }
 

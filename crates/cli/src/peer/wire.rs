@@ -30,7 +30,15 @@ impl Wire {
 
     pub(crate) fn receive(&mut self) -> io::Result<Vec<u8>> {
         let mut prefix = [0; 4];
-        self.0.read_exact(&mut prefix)?;
+        self.0
+            .read_exact(&mut prefix)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => io::Error::new(
+                    error.kind(),
+                    "the peer closed the connection where a frame was due; its own output says why",
+                ),
+                _ => error,
+            })?;
         let length = u32::from_be_bytes(prefix) as usize;
         if length > MAX_FRAME {
             return Err(io::Error::new(

@@ -189,6 +189,23 @@ fn what_cannot_be_served_is_told_at_the_start() {
     assert_eq!(done.status, Some(1), "{done:?}");
     assert!(done.stderr.contains("line 2 "), "{done:?}");
     assert!(!done.stderr.contains("hunter2"), "{done:?}");
+    fs::remove_file(scratch.path().join("users")).unwrap();
+    let done = initiate(&scratch, &port, TARGET, "ntlm", "");
+    assert_eq!(done.status, Some(1), "{done:?}");
+    assert!(done.stderr.contains("NTLM_USER_FILE"), "{done:?}");
+}
+
+/// NTLM's client hears nothing of a refusal: it is told where to look.
+#[test]
+fn a_wrong_password_is_told_to_both() {
+    let scratch = scratch();
+    let (ours, theirs) = pair(&scratch, "ntlm", "user=DEMO\\bob,pw=wrong", "");
+    let (ours, theirs) = (ours["error"].as_str(), theirs["error"].as_str());
+    assert!(theirs.unwrap().contains("SEC_E_LOGON_DENIED"), "{theirs:?}");
+    assert!(
+        ours.unwrap().contains("its own output says why"),
+        "{ours:?}"
+    );
 }
 
 /// Each package from its beginning to its end, with the attacks refused.
@@ -228,6 +245,14 @@ fn the_demo_runs_over_each_package() {
         }
         assert!(told.ends_with("Everything held.\n"), "{told}");
     }
-    let done = scratch.run(&["demo", "--package", "ntlm", "--kdc-config", "krb5.conf"]);
-    assert_eq!(done.status, Some(2), "{done:?}");
+    for alien in [
+        "--kdc-config",
+        "--keytab",
+        "--client-keytab",
+        "--client",
+        "--service",
+    ] {
+        let done = scratch.run(&["demo", "--package", "ntlm", alien, "x"]);
+        assert_eq!(done.status, Some(2), "{alien}: {done:?}");
+    }
 }

@@ -42,7 +42,10 @@ pub enum NtlmEnvironmentError {
         word: String,
     },
     /// A file of accounts cannot be read.
-    #[error("the NTLM accounts in {path} cannot be read: {reason}")]
+    #[error(
+        "the NTLM accounts in {path} cannot be read: {reason}; check the name (NTLM_USER_FILE, \
+         NTLM_HASH_FILE), and that this program's user may read the file"
+    )]
     Unreadable {
         /// The file.
         path: String,
