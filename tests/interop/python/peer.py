@@ -16,7 +16,7 @@ import struct
 import sys
 import types
 
-# pyspnego wants this module, which PyPI has as source only, for Kerberos with a password; with a cache or a keytab it
+# pyspnego wants this module, which would have to be compiled, for Kerberos with a password; with a cache or a keytab it
 # calls nothing of it.
 sys.modules.setdefault("krb5", types.ModuleType("krb5"))
 
