@@ -354,6 +354,45 @@ fn a_mechanism_without_end_is_cut_off() {
     assert!(ran.tokens.len() < 80);
 }
 
+/// Each side counts by itself, whatever its peer puts up with.
+#[test]
+fn each_side_cuts_off_a_peer_without_end() {
+    let leg = |number: u32| {
+        NegTokenResp {
+            neg_state: Some(NegState::AcceptIncomplete),
+            response_token: Some(format!("Alpha{number}").into_bytes()),
+            ..NegTokenResp::default()
+        }
+        .to_token()
+        .unwrap()
+    };
+    for is_initiator in [true, false] {
+        let (mut client, mut server) = pair(&script(1000));
+        let (step, offer) = client.initialize(None);
+        let _ = step.unwrap();
+        if !is_initiator {
+            let _ = server.accept(Some(&offer)).0.unwrap();
+        }
+        let first = if is_initiator { 2 } else { 3 };
+        let error = (0..100).find_map(|turn| {
+            let token = leg(first + 2 * turn);
+            let called = if is_initiator {
+                client.initialize(Some(&token))
+            } else {
+                server.accept(Some(&token))
+            };
+            called.0.err().map(|error| (turn, error))
+        });
+        let (turn, error) = error.unwrap();
+        assert!(
+            matches!(cause(&error), PeerMisbehaved::TooManyLegs { legs: 32, .. }),
+            "{error}"
+        );
+        // The acceptor's first call was a leg too.
+        assert_eq!(turn, if is_initiator { 32 } else { 31 });
+    }
+}
+
 /// Conformance row 176: NegoEx in the list is passed over, whether it leads or not.
 #[test]
 fn negoex_is_declined() {

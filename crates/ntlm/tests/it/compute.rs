@@ -7,7 +7,7 @@ use trihound_crypto::ntlm::{NtHash, ResponseKeyNt};
 use trihound_crypto::rfc4757::hmac_md5;
 use trihound_ntlm::compute::{self, SessionKey, Side};
 use trihound_ntlm::message::{AuthenticateMessage, FileTime, NtlmV2Response, ntlmv2_temp};
-use trihound_ntlm::{NegotiateFlags, TargetInfoBuilder, danger};
+use trihound_ntlm::{AvId, NegotiateFlags, TargetInfoBuilder, danger};
 use trihound_secret::SecretString;
 
 const KEY: [u8; 16] = [
@@ -97,6 +97,54 @@ fn row_142_the_layout_of_temp() {
     let parsed = NtlmV2Response::parse(&whole).unwrap();
     assert_eq!(parsed.temp, temp);
     assert_eq!(parsed.timestamp, FileTime(0x0102_0304_0506_0708));
+}
+
+// ---- the key exchange key ----
+
+/// Conformance row 149: KXKEY of NTLMv2 is the session base key as it is. The known answer of MS-NLMP
+/// section 4.2.4: the session key that the client chose, under the key exchange key.
+#[test]
+fn row_149_the_session_base_key_encrypts_the_clients_key() {
+    let names = trihound_ntlm::message::text::to_utf16;
+    let mut pairs = TargetInfoBuilder::new();
+    pairs.push(AvId::NB_DOMAIN_NAME, &names("Domain")).unwrap();
+    pairs
+        .push(AvId::NB_COMPUTER_NAME, &names("Server"))
+        .unwrap();
+    let temp = ntlmv2_temp(FileTime(0), &[0xaa; 8], &pairs.finish());
+    let challenge = 0x0123_4567_89ab_cdef_u64.to_be_bytes();
+    let proof = compute::ntlmv2_proof(&response_key(), &challenge, &temp);
+    let of = |number: u128| number.to_be_bytes();
+    assert_eq!(proof, of(0x68cd_0ab8_51e5_1c96_aabc_927b_ebef_6a1c));
+    let base = compute::session_base_key(&response_key(), &proof);
+    assert_eq!(
+        *base.expose(),
+        of(0x8de4_0cca_dbc1_4a82_f15c_b0ad_0de9_5ca3)
+    );
+    let chosen = SessionKey::from([0x55; 16]);
+    let encrypted = of(0xc5da_d254_4fc9_7990_94ce_1ce9_0bc9_d03e);
+    assert_eq!(compute::encrypted_session_key(&base, &chosen), encrypted);
+    let back = compute::exported_session_key(&base, &encrypted);
+    assert_eq!(back.expose(), chosen.expose());
+}
+
+/// Conformance row 149: KXKEY of NTLMv1 with extended session security is another key.
+#[test]
+fn row_149_no_other_key_opens_it() {
+    let base = of_response();
+    let chosen = SessionKey::from([0x55; 16]);
+    let encrypted = compute::encrypted_session_key(&base, &chosen);
+    let challenges = [1, 2, 3, 4, 5, 6, 7, 8].repeat(2);
+    let old = SessionKey::from(hmac_md5(base.expose(), &[&challenges]));
+    let digest = SessionKey::from(md5(&[base.expose()]));
+    for other in [old, digest, key()] {
+        let opened = compute::exported_session_key(&other, &encrypted);
+        assert_ne!(opened.expose(), chosen.expose());
+    }
+}
+
+fn of_response() -> SessionKey {
+    compute::session_base_key(&response_key(), &[7; 16])
 }
 
 // ---- the MIC ----

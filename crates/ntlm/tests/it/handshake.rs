@@ -10,6 +10,7 @@ use trihound_sspi::{
     SecurityStatus,
 };
 
+use crate::forge::with_response;
 use crate::world::{
     ALICE, DOMAIN, PASSWORD, Sides, TARGET, Wishes, World, acceptor_attributes, alice, cause,
     failed, initiator_attributes, secret,
@@ -80,6 +81,26 @@ fn with_nothing_asked_there_is_authentication_only() {
         .make_signature(context, 0, &mut message, 0)
         .unwrap_err();
     assert_eq!(error.status(), SecurityStatus::SEC_E_QOP_NOT_SUPPORTED);
+}
+
+/// Conformance row 149: where no key is exchanged, what both sides have is the session base key, computed
+/// here from the response on the wire.
+#[test]
+fn row_149_the_key_is_the_session_base_key_where_none_is_exchanged() {
+    let world = World::new();
+    let mut sides = world.sides(Wishes::none());
+    let token = sides.up_to_authenticate();
+    let _ = sides.accept(Some(&token)).0.unwrap();
+    let proof = with_response(&token, |response| response.proof);
+    let key = NtHash::from_password(&secret(PASSWORD)).response_key(ALICE, DOMAIN);
+    let base = key.mac(&[&proof]);
+    assert_eq!(sides.session_keys(), [base.to_vec(), base.to_vec()]);
+    // With a key exchange it is the client's own instead.
+    let mut sides = world.sides(Wishes::full());
+    let token = sides.up_to_authenticate();
+    let _ = sides.accept(Some(&token)).0.unwrap();
+    let proof = with_response(&token, |response| response.proof);
+    assert!(!sides.session_keys().contains(&key.mac(&[&proof]).to_vec()));
 }
 
 #[test]

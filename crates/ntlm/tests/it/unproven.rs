@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use trihound_ntlm::message::text;
 use trihound_ntlm::{
     LocalVerifier, MicRequirement, NtlmCredential, NtlmPolicy, PolicyError, Requirement,
     Unprotected, VerifierFailure, danger,
@@ -12,6 +13,7 @@ use trihound_sspi::{
 };
 
 use crate::checks::bindings;
+use crate::forge::Authenticate;
 use crate::world::{
     DOMAIN, Sides, TARGET, Wishes, World, acceptor_attributes, allowed, cause, secret,
 };
@@ -85,6 +87,25 @@ fn row_39_nobody_neither_signs_nor_comes_from_a_forgotten_name() {
     let mut sides = world.sides(wishes);
     let negotiate = sides.negotiate();
     assert!(sides.accept(Some(&negotiate)).0.is_err());
+}
+
+/// Conformance row 39: what is said beside no name is nobody's either.
+#[test]
+fn row_39_nobody_has_no_domain() {
+    let world = World::new();
+    let mut wishes = Wishes::of(InitiatorRequirements::NULL_SESSION);
+    wishes.acceptor = AcceptorRequirements::ALLOW_NULL_SESSION;
+    let mut sides = world.sides(wishes);
+    let mut message = Authenticate::parse(&sides.up_to_authenticate());
+    message.domain = text::to_utf16(DOMAIN);
+    message.workstation = text::to_utf16("DC1");
+    let _ = sides.accept(Some(&message.to_bytes())).0.unwrap();
+    nobody(&sides);
+    let (_, acceptor) = sides.contexts();
+    let authority = world
+        .table
+        .query_context_attributes(acceptor, ContextAttribute::Authority);
+    assert!(matches!(authority.unwrap(), Value::Authority(domain) if domain.is_empty()));
 }
 
 /// Conformance row 158.
