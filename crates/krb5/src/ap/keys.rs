@@ -106,23 +106,24 @@ fn available(request: &AcceptRequest<'_>, wanted: &Principal) -> String {
         return format!("{} of it", listed(&own));
     }
     let mut seen = HashSet::new();
-    let mut others: Vec<String> = Vec::new();
-    for entry in request.keytab.entries() {
-        if seen.insert(&entry.principal) {
-            others.push(entry.principal.to_string());
-        }
-    }
+    let others: Vec<&Principal> = request
+        .keytab
+        .entries()
+        .iter()
+        .map(|entry| &entry.principal)
+        .filter(|principal| seen.insert(*principal))
+        .collect();
     if others.is_empty() {
         return "no keys at all".to_owned();
     }
     format!("none of it, but keys of {}", listed(&others))
 }
 
-fn listed(all: &[String]) -> String {
+fn listed(all: &[impl ToString]) -> String {
     let mut text = all
         .iter()
         .take(LISTED_ENTRIES)
-        .map(String::as_str)
+        .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ");
     if let Some(more @ 1..) = all.len().checked_sub(LISTED_ENTRIES) {
