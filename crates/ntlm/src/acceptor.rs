@@ -22,7 +22,7 @@ use crate::message::{
     ChallengeMessage, FileTime, MessageError, NegotiateMessage, NtResponse, text,
 };
 use crate::policy::{NtlmPolicy, Verdict};
-use crate::verifier::{NtlmLogon, NtlmVerifier, Verification};
+use crate::verifier::{NtlmLogon, NtlmVerifier, Verification, VerifiedAccount};
 use crate::{AvId, NegotiateFlags, TargetInfoBuilder};
 
 /// What an acceptor works with, from its first call to its last.
@@ -240,6 +240,32 @@ impl Plan {
         use_of_it.refusal = refusal.map(|error| error.text().to_owned());
         event::tell(self.config.observer.as_deref(), &use_of_it);
     }
+
+    /// Tells that a client was refused, and why.
+    fn refuse(&self, use_of_it: NtlmUse, error: trihound_sspi::Error) -> trihound_sspi::Error {
+        debug!(%error, "Refused the client: {error}");
+        self.tell(use_of_it, Some(&error));
+        error
+    }
+
+    /// All that follows once a verifier has said whose the response is.
+    fn conclude(
+        &self,
+        answer: &Answer<'_>,
+        bytes: &[u8],
+        account: VerifiedAccount,
+    ) -> Result<Outcome, trihound_sspi::Error> {
+        let mut use_of_it = answer.use_of_it();
+        match self.check(answer, bytes, account, &mut use_of_it) {
+            Ok(session) => {
+                use_of_it.user.clone_from(&session.facts.user);
+                use_of_it.domain.clone_from(&session.facts.domain);
+                self.tell(use_of_it, None);
+                Ok(Outcome::Token(State::Established(Box::new(session)), None))
+            }
+            Err(error) => Err(self.refuse(use_of_it, error)),
+        }
+    }
 }
 
 impl ExpectAuthenticate {
@@ -256,25 +282,26 @@ impl ExpectAuthenticate {
         let answer = match Answer::parse(bytes) {
             Ok(answer) => answer,
             Err(error) => {
-                let error = sspi_error(error);
                 let unknown = NtlmUse::new(Direction::Incoming, NtlmOutcome::Refused);
-                self.plan.tell(unknown, Some(&error));
-                return Err(error);
+                return Err(self.plan.refuse(unknown, sspi_error(error)));
             }
         };
-        match self.begin_verification(&answer) {
-            Ok(Some(verification)) => Box::new(ExpectVerifier {
-                plan: self.plan,
-                authenticate: bytes.to_vec(),
-                verification,
-            })
-            .step(None),
-            Ok(None) => self.plan.let_nobody_in(&answer),
-            Err(error) => {
-                let error = sspi_error(error);
-                self.plan.tell(answer.use_of_it(), Some(&error));
-                Err(error)
+        let mut verification = match self.begin_verification(&answer) {
+            Ok(Some(verification)) => verification,
+            Ok(None) => return self.plan.let_nobody_in(&answer),
+            Err(error) => return Err(self.plan.refuse(answer.use_of_it(), sspi_error(error))),
+        };
+        match verification.step(None) {
+            Ok(Progress::Exchange(request)) => {
+                let waiting = Box::new(ExpectVerifier {
+                    plan: self.plan,
+                    authenticate: bytes.to_vec(),
+                    verification,
+                });
+                Ok(Outcome::Exchange(State::ExpectVerifier(waiting), request))
             }
+            Ok(Progress::Done(account)) => self.plan.conclude(&answer, bytes, account),
+            Err(failure) => Err(self.plan.refuse(answer.use_of_it(), sspi_error(failure))),
         }
     }
 
@@ -311,31 +338,19 @@ impl ExpectVerifier {
     /// Goes on with the verification; with the account, to the end.
     pub(crate) fn step(
         mut self: Box<Self>,
-        reply: Option<Reply<'_>>,
+        reply: Reply<'_>,
     ) -> Result<Outcome, trihound_sspi::Error> {
-        let account = match self.verification.step(reply) {
+        let verified = match self.verification.step(Some(reply)) {
             Ok(Progress::Exchange(request)) => {
                 return Ok(Outcome::Exchange(State::ExpectVerifier(self), request));
             }
             Ok(Progress::Done(account)) => Ok(account),
             Err(failure) => Err(sspi_error(failure)),
         };
-        let Self {
-            plan, authenticate, ..
-        } = *self;
-        let answer = Answer::parse(&authenticate).map_err(sspi_error)?;
-        let mut use_of_it = answer.use_of_it();
-        let session = account.and_then(|account| {
-            let (user, domain) = (account.user.clone(), account.domain.clone());
-            let outcome = plan.check(&answer, &authenticate, account, &mut use_of_it);
-            if outcome.is_ok() {
-                use_of_it.user = user;
-                use_of_it.domain = domain;
-            }
-            outcome
-        });
-        plan.tell(use_of_it, session.as_ref().err());
-        let session = session.inspect_err(|error| debug!(%error, "Refused the client: {error}"))?;
-        Ok(Outcome::Token(State::Established(Box::new(session)), None))
+        let answer = Answer::parse(&self.authenticate).map_err(sspi_error)?;
+        match verified {
+            Ok(account) => self.plan.conclude(&answer, &self.authenticate, account),
+            Err(error) => Err(self.plan.refuse(answer.use_of_it(), error)),
+        }
     }
 }

@@ -202,7 +202,7 @@ impl SecurityPackage for Ntlm {
         output: &mut SecBufferDesc<'_, '_>,
     ) -> Result<Step, trihound_sspi::Error> {
         let outcome = match context.take().map(|context| context.0) {
-            Some(State::ExpectVerifier(waiting)) => waiting.step(Some(reply))?,
+            Some(State::ExpectVerifier(waiting)) => waiting.step(reply)?,
             Some(State::Undelivered(undelivered)) => undelivered.again(),
             _ => return Err(sspi_error(ContextError::NoExchange)),
         };
