@@ -180,10 +180,9 @@ impl Plan {
         };
         let wants_target = flags.contains(NegotiateFlags::REQUEST_TARGET);
         flags.set(target_type, wants_target);
-        let version = self.config.version.filter(|_| {
-            asked.is_none_or(|asked| asked.contains(NegotiateFlags::NEGOTIATE_VERSION))
-        });
-        flags.set(NegotiateFlags::NEGOTIATE_VERSION, version.is_some());
+        let wants_version =
+            asked.is_none_or(|asked| asked.contains(NegotiateFlags::NEGOTIATE_VERSION));
+        flags.set(NegotiateFlags::NEGOTIATE_VERSION, wants_version);
         let target_name = if wants_target {
             self.target_name(flags)?
         } else {
@@ -196,7 +195,7 @@ impl Plan {
             server_challenge: self.server_challenge,
             target_name: &target_name,
             target_info: Some(&self.target_info),
-            version,
+            version: wants_version.then_some(self.config.version),
         }
         .to_bytes()?;
         let token = self.challenge.clone();

@@ -106,7 +106,7 @@ pub struct NtlmConfig {
     pub(crate) names: ServerNames,
     pub(crate) target_names: Vec<String>,
     pub(crate) workstation: String,
-    pub(crate) version: Option<Version>,
+    pub(crate) version: Version,
     pub(crate) machine_id: Option<[u8; 32]>,
 }
 
@@ -124,7 +124,7 @@ impl NtlmConfig {
             names: ServerNames::default(),
             target_names: Vec::new(),
             workstation: String::new(),
-            version: Some(Version::UNTOLD),
+            version: Version::UNTOLD,
             machine_id: None,
         }
     }
@@ -191,7 +191,7 @@ impl NtlmConfig {
     /// at it (MS-NLMP section 2.2.2.10).
     #[must_use]
     pub fn with_version(mut self, version: Version) -> Self {
-        self.version = Some(version);
+        self.version = version;
         self
     }
 

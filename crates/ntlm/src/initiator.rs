@@ -79,8 +79,7 @@ pub(crate) fn begin(
     let bindings = bindings_hash(request.input)?;
     let outbound = who(outbound, requirements).map_err(sspi_error)?;
     ask_policy(policy, &outbound, request, config).map_err(sspi_error)?;
-    let mut offered = offered_by_initiator(requirements);
-    offered.set(NegotiateFlags::NEGOTIATE_VERSION, config.version.is_some());
+    let offered = offered_by_initiator(requirements) | NegotiateFlags::NEGOTIATE_VERSION;
     let datagram = requirements.contains(InitiatorRequirements::DATAGRAM);
     let negotiate = if datagram {
         // MS-NLMP section 3.2.5.2.1: a connectionless handshake begins with the CHALLENGE message.
@@ -152,7 +151,7 @@ fn negotiate_message(flags: NegotiateFlags, config: &NtlmConfig) -> Result<Vec<u
         flags,
         domain: None,
         workstation: None,
-        version: config.version,
+        version: Some(config.version),
     }
     .to_bytes()
 }
@@ -416,11 +415,9 @@ impl ExpectChallenge {
             challenge.message.target_info.is_some(),
         );
         // Conformance row 148: nothing that the acceptor did not offer.
-        let version = self
-            .config
-            .version
-            .filter(|_| flags.contains(NegotiateFlags::NEGOTIATE_VERSION));
-        flags.set(NegotiateFlags::NEGOTIATE_VERSION, version.is_some());
+        let version = flags
+            .contains(NegotiateFlags::NEGOTIATE_VERSION)
+            .then_some(self.config.version);
         AuthenticateMessage {
             flags,
             lm_response: response.lm_response,
