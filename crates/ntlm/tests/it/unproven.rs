@@ -176,19 +176,25 @@ fn row_38_ntlm_v1_needs_danger_on_both_sides() {
     );
     // It carries nothing of what a policy may always demand.
     let policy = danger::accept_ntlm_v1(sends(allowed()));
-    for strict in [
-        policy.clone().channel_bindings(Requirement::Always),
-        policy.clone().target_name(Requirement::Always),
-        policy.clone().mic(MicRequirement::Always),
+    for (strict, expected) in [
+        (
+            policy.clone().channel_bindings(Requirement::Always),
+            PolicyError::ChannelBindingsMissing { empty: false },
+        ),
+        (
+            policy.clone().target_name(Requirement::Always),
+            PolicyError::TargetNameMissing,
+        ),
+        (
+            policy.clone().mic(MicRequirement::Always),
+            PolicyError::MicNotPromised { always: true },
+        ),
     ] {
         let strict = World::with(|config| config.with_policy(strict).with_target_names([TARGET]));
         let mut wishes = Wishes::full();
         wishes.acceptor_bindings = bindings(b"ours");
         let error = strict.sides(wishes).refusal();
-        assert!(!matches!(
-            cause::<PolicyError>(&error),
-            PolicyError::OldResponse { .. }
-        ));
+        assert_eq!(*cause::<PolicyError>(&error), expected);
     }
     // An LM response alone is refused even then.
     let mut sides = world.sides(Wishes::full());

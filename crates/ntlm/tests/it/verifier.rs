@@ -5,7 +5,7 @@ use std::sync::Arc;
 use trihound_crypto::ntlm::NtHash;
 use trihound_ntlm::{
     AccountLineFault, HashFile, LocalVerifier, MemoryAccounts, NtlmAccounts, NtlmCredential,
-    NtlmLogon, NtlmVerifier, UserFile, Verification, VerifiedAccount, VerifierFailure,
+    NtlmLogon, NtlmOutcome, NtlmVerifier, UserFile, Verification, VerifiedAccount, VerifierFailure,
 };
 use trihound_sansio::{
     Exchange, ExchangeRequest, Progress, Reply, Service, TransportFailure, TransportHint,
@@ -111,11 +111,19 @@ fn what_a_domain_controller_refuses_or_does_not_answer_is_told_apart_here() {
         realm: DOMAIN.to_owned(),
         ..TransportFailure::default()
     };
-    for (reply, status) in [
-        (Reply::Bytes(b"no"), SecurityStatus::SEC_E_LOGON_DENIED),
+    let disabled = VerifierFailure::AccountRestricted {
+        reason: "it is disabled".to_owned(),
+    };
+    for (reply, status, expected) in [
+        (
+            Reply::Bytes(b"no"),
+            SecurityStatus::SEC_E_LOGON_DENIED,
+            disabled,
+        ),
         (
             Reply::Failed(&failure),
             SecurityStatus::SEC_E_NO_AUTHENTICATING_AUTHORITY,
+            VerifierFailure::Unreachable(failure.clone()),
         ),
     ] {
         let mut sides = world
@@ -126,7 +134,13 @@ fn what_a_domain_controller_refuses_or_does_not_answer_is_told_apart_here() {
         let (_, acceptor) = sides.contexts();
         let error = complete(&world, acceptor, reply).unwrap_err();
         assert_eq!(error.status(), status);
-        assert!(cause::<VerifierFailure>(&error) != &VerifierFailure::LogonFailed);
+        assert_eq!(*cause::<VerifierFailure>(&error), expected);
+        let told = world.uses.take();
+        let told = told.last().unwrap();
+        assert_eq!(
+            (told.outcome, told.user.as_str()),
+            (NtlmOutcome::Refused, ALICE)
+        );
         let error = complete(&world, acceptor, reply).unwrap_err();
         assert_eq!(error.status(), SecurityStatus::SEC_E_INVALID_HANDLE);
     }
