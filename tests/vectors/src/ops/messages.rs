@@ -134,7 +134,9 @@ pub(super) fn ap_req_decrypt(input: &Fields<'_>, output: &Fields<'_>) -> Ran {
     let mut token = input.bytes("token")?;
     if let InitialToken::Init(init) = must("the framing", spnego::parse_initial(&token))? {
         ensure(
-            init.mech_types.first().is_some_and(|oid| oid == spnego::MS_KRB5),
+            init.mech_types
+                .first()
+                .is_some_and(|oid| oid == spnego::MS_KRB5),
             "Kerberos is not the first mechanism of the list",
         )?;
         token = init
