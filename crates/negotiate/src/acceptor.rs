@@ -150,10 +150,11 @@ impl Negotiation {
             Ok(Ran::Spoke(Inner::Done(done), token)) => self.conclude(done, token, mic),
             Err(failure) if failure.is_room() => Err(too_small(failure.error)),
             // A mechanism that failed is not followed by another: the initiator chose it.
-            Err(failure) => {
+            Err(mut failure) => {
                 let (package, error) = (self.arm.package(), &failure.error);
                 warn!(package, %error, "Refused the client's {package} token: {error}");
-                let token = reject(self.supported_mech.take(), Some(failure.token.clone()))?;
+                let token = core::mem::take(&mut failure.token);
+                let token = reject(self.supported_mech.take(), Some(token))?;
                 let error = failed(failure.attempt(&self.arm));
                 Err(Refusal::with_token(error, token))
             }

@@ -277,7 +277,7 @@ impl ExpectReply {
     }
 
     /// Conformance row 172: what the mechanism reads in the token beside a reject is the reason.
-    fn rejected(mut self, message: NegTokenResp) -> Rejected {
+    fn rejected(self, message: NegTokenResp) -> Rejected {
         let arm = Arc::clone(self.inner.arm());
         let reason = match (self.inner, message.response_token) {
             (Inner::Running(running), Some(token)) if !token.is_empty() => self
@@ -289,7 +289,6 @@ impl ExpectReply {
                 .map(|failure| failure.error),
             _ => None,
         };
-        self.negotiation.plan.tried.clear();
         Rejected {
             by: "acceptor",
             package: Some(arm.package().to_owned()),
@@ -323,19 +322,19 @@ impl ExpectReply {
         let reason = sspi_error(reselected);
         warn!(%package, error = %reason, "The acceptor chose {package}: {reason}");
         negotiation.mic.reselect();
-        let said = Said {
-            state: message.neg_state,
-            mic: message.mech_list_mic.clone(),
-            token: false,
-        };
         // RFC 4178 section 4.2.2: nothing of the chosen mechanism has been exchanged.
-        if said.state == Some(NegState::AcceptCompleted) {
+        if message.neg_state == Some(NegState::AcceptCompleted) {
             return Err(PeerMisbehaved::CompletedTooEarly { package }.into());
         }
         // RFC 4178 section 5: MICs come after the mechanism's context is established.
-        if said.mic.is_some() {
+        if message.mech_list_mic.is_some() {
             return Err(PeerMisbehaved::PrematureMic { package }.into());
         }
+        let said = Said {
+            state: message.neg_state,
+            mic: None,
+            token: false,
+        };
         let ran = negotiation.call(arm, None, None, Some(&reason))?;
         negotiation.answer(ran, said)
     }

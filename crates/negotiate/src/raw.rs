@@ -104,8 +104,8 @@ fn raw_answer(
             ))
         }
         Err(failure) if failure.is_room() => Err(too_small(failure.error)),
-        Err(failure) => {
-            let token = some(failure.token.clone());
+        Err(mut failure) => {
+            let token = some(core::mem::take(&mut failure.token));
             Err(Refusal::with_token(failed(failure.attempt(arm)), token))
         }
     }

@@ -1,7 +1,7 @@
 //! The initiator's search for the mechanism that its first token is of.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::vec;
 
 use tracing::{debug, warn};
 use trihound_asn1::spnego::{InitialToken, NegTokenInit, parse_initial};
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
 struct Search {
     plan: Plan,
     /// What has not been tried, the preferred first.
-    rest: VecDeque<Candidate>,
+    rest: vec::IntoIter<Candidate>,
 }
 
 /// Awaits a round trip of the mechanism that is tried; the next one may follow.
@@ -92,7 +92,7 @@ pub(crate) fn begin(
             impersonation: request.impersonation.cloned(),
             tried: Vec::new(),
         },
-        rest: credential.outbound.iter().cloned().collect(),
+        rest: Vec::from(credential.outbound.as_ref()).into_iter(),
     };
     search.next(request.fallback_reason)
 }
@@ -157,7 +157,7 @@ impl Plan {
 impl Search {
     /// Tries one mechanism after the other, until one has a token or needs a round trip.
     fn next(mut self, outer_reason: Option<&SspiError>) -> Result<Outcome, Refusal> {
-        while let Some(candidate) = self.rest.pop_front() {
+        while let Some(candidate) = self.rest.next() {
             let arm = match candidate {
                 Candidate::Usable(arm) => arm,
                 Candidate::Unusable(attempt) => {
@@ -201,7 +201,7 @@ impl Search {
         if !goes_on {
             return Err(self.plan.failed().into());
         }
-        if begun && usable(self.rest.make_contiguous()).next().is_some() {
+        if begun && usable(self.rest.as_slice()).next().is_some() {
             warn!(%package, %error, "Falling back from {package}: {error}");
         }
         Ok(())
@@ -227,15 +227,9 @@ impl Search {
     fn offer(self, inner: Inner, token: Vec<u8>) -> Result<Outcome, Refusal> {
         let mut offered = vec![Arc::clone(inner.arm())];
         if self.plan.policy.fallback() == Fallback::BeforeFirstToken {
-            let others = self.rest.iter().filter_map(|candidate| match candidate {
-                Candidate::Usable(arm) => Some(arm),
-                Candidate::Unusable(_) => None,
-            });
-            offered.extend(
-                others
-                    .filter(|arm| self.plan.excluded(arm).is_none())
-                    .cloned(),
-            );
+            let others =
+                usable(self.rest.as_slice()).filter(|arm| self.plan.excluded(arm).is_none());
+            offered.extend(others.cloned());
         }
         // MS-SPNG section 3.1.5.2: a mechanism with several identifiers offers them all, its first one
         // first (conformance row 166).
