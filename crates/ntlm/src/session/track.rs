@@ -103,8 +103,8 @@ pub(crate) struct Track {
     seal_key: SealKey,
     datagram: bool,
     stream: Rc4Stream,
-    /// Where the stream stood before the message in hand. It is kept here, since a copy on the stack
-    /// would have to be wiped for each message.
+    /// Where the stream stood before the message that is being opened. It is kept here, since a copy on
+    /// the stack would have to be wiped for each message.
     saved: Rc4Stream,
     /// The number of the next message; above 32 bits it counts the turns. Of datagrams, how many.
     next: u64,
@@ -176,7 +176,6 @@ impl Track {
             // MS-NLMP section 3.4: messages may be lost, so each has a key stream of its own.
             self.stream = self.seal_key.datagram_stream(number);
         }
-        self.saved.restore(&self.stream);
     }
 
     fn done(&mut self, treatment: Treatment) {
@@ -239,6 +238,7 @@ impl Track {
             });
         }
         self.begin(number);
+        self.saved.restore(&self.stream);
         let mut refusal = SessionError::IntegrityCheckFailed;
         for &treatment in treatments {
             let sum = self.walk(treatment, number, payload);
