@@ -107,7 +107,7 @@ impl Session {
         debug!(
             client = %facts.client_name(),
             spn = facts.target.as_deref().unwrap_or_default(),
-            "The NTLM context of {:?} is established",
+            "The NTLM context of \"{}\" is established",
             facts.client_name()
         );
         Ok(Self {

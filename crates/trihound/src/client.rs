@@ -116,7 +116,8 @@ pub(crate) struct ClientCore {
 #[derive(Debug)]
 pub(crate) struct Fallback {
     pub(crate) packages: Packages,
-    pub(crate) ntlm: NtlmCredential,
+    /// What it goes on with, or why there is nothing.
+    pub(crate) ntlm: Result<NtlmCredential, trihound_sspi::Error>,
 }
 
 impl ClientCore {
@@ -150,7 +151,7 @@ impl ClientCore {
 }
 
 impl Fallback {
-    /// A credential that has NTLM alone, and knows why.
+    /// A credential that has NTLM alone, and knows why; the reasons of both where NTLM has none.
     fn after(
         &self,
         error: trihound_sspi::Error,
@@ -163,7 +164,7 @@ impl Fallback {
         tracing::debug!(%error, "There is no ticket; the negotiation goes on without Kerberos");
         let credential = self
             .packages
-            .negotiated(Some(Err(error)), Some(Ok(self.ntlm.clone())))?;
+            .negotiated(Some(Err(error)), Some(self.ntlm.clone()))?;
         let owned = table.own_credential(negotiate.adopt(credential)?)?;
         Ok(Arc::new(owned))
     }

@@ -231,8 +231,7 @@ impl ClientBuilder {
         let (with_kerberos, with_ntlm) = self.settings.listed()?;
         let kerberos = with_kerberos.then(|| Ok(self.kerberos_part()?.1));
         let ntlm = with_ntlm.then(|| Ok(self.ntlm_part()?.1));
-        let had = |made: &Result<NtlmCredential, SspiError>| made.as_ref().ok().cloned();
-        let fallback = ntlm.as_ref().and_then(had).map(|ntlm| Fallback {
+        let fallback = ntlm.clone().map(|ntlm| Fallback {
             packages: packages.clone(),
             ntlm,
         });

@@ -28,8 +28,9 @@ pub enum Error {
     ClosedInHandshake,
     /// The connection ended without the peer's end mark, or within a frame: somebody may have cut it.
     #[error(
-        "the connection ended without the peer's end mark; it was cut off, or the peer did not call \
-         close()"
+        "the connection ended without the peer's end mark: it was cut off, the peer did not call close(), \
+         or a service refused the client's last token, as NTLM's does for a wrong password; the peer's own \
+         log says which"
     )]
     CutOff,
     /// The stream was given up at an earlier error, and neither gives nor takes anything more: what
@@ -69,7 +70,8 @@ pub enum Error {
     /// The context lacks attributes that this side insists on (RFC 2743 section 2.2.1: a caller looks
     /// at what it got).
     #[error(
-        "the context lacks {missing}, which this side insists on; the initiator has to ask for it"
+        "the context lacks {missing}, which this side insists on; the initiator has to ask for it, and the \
+         mechanism has to have it (NTLM has no MUTUAL_AUTH)"
     )]
     AttributesMissing {
         /// Their names.

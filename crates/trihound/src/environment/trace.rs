@@ -132,7 +132,7 @@ impl Sentence {
         let lacking: Vec<_> = self
             .fields
             .iter()
-            .filter(|(_, value)| !tells(&self.message, value))
+            .filter(|(_, value)| !value.is_empty() && !tells(&self.message, value))
             .map(|(name, value)| format!("{name} {value}"))
             .collect();
         if !lacking.is_empty() {
@@ -225,6 +225,7 @@ mod tests {
                 ("kdc", "127.0.0.1:88".to_owned()),
                 ("attempt", "1".to_owned()),
                 ("error", "no answer".to_owned()),
+                ("realm", String::new()),
             ],
         };
         assert_eq!(
