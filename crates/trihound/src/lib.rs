@@ -242,6 +242,10 @@ mod manual {
     struct KdcLocation;
     #[doc = include_str!("../../../docs/manual/keytabs.md")]
     struct Keytabs;
+    #[doc = include_str!("../../../docs/manual/ntlm.md")]
+    struct Ntlm;
+    #[doc = include_str!("../../../docs/manual/negotiate.md")]
+    struct Negotiate;
 }
 
 /// KRB5_TRACE, for whatever looks at the machine.
