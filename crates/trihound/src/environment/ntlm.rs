@@ -294,6 +294,10 @@ impl<T> Watched<T> {
 
     fn read(&self) -> Result<T, NtlmEnvironmentError> {
         let metadata = std::fs::metadata(&self.path).map_err(|error| self.unreadable(&error))?;
+        // Each login would wait for a writer, with the others behind it.
+        if is_pipe(&metadata) {
+            return Err(self.unreadable(&"it is a pipe, which can be read once; a file is needed"));
+        }
         let bytes = read_bounded(&self.path).map_err(|error| self.unreadable(&error))?;
         let bytes = SecretBytes::from(bytes);
         let text = core::str::from_utf8(bytes.expose()).map_err(|error| {
@@ -320,6 +324,18 @@ impl<T> Watched<T> {
             path: shown(&self.path),
             reason: reason.to_string(),
         }
+    }
+}
+
+fn is_pipe(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        false
     }
 }
 

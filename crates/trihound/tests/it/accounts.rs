@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use trihound::environment::{NtlmAccountFiles, NtlmEnvironmentError};
 use trihound::ntlm::NtlmCredentialSource;
@@ -145,6 +147,26 @@ fn a_changed_file_is_read_again() {
     assert!(log_in(&open, "DEMO", "alice", "another").is_ok());
 }
 
+/// A file whose last change is long ago is kept; that it has changed since shows by its time alone.
+#[test]
+fn a_file_that_was_kept_is_read_again_once_it_has_changed() {
+    let files = Files::new();
+    let settle = || thread::sleep(Duration::from_millis(if cfg!(unix) { 300 } else { 3_000 }));
+    Files::write(&files.users(), "DEMO:alice:one\n");
+    Files::write(&files.hashes(), "");
+    settle();
+    let open = files.open();
+    let name = || open.default_credential(None)?.account_name();
+    assert_eq!(name().as_deref(), Some("DEMO\\alice"));
+    Files::write(&files.users(), "DEMO:carol:one\n");
+    assert_eq!(name().as_deref(), Some("DEMO\\carol"));
+    settle();
+    assert_eq!(name().as_deref(), Some("DEMO\\carol"));
+    Files::write(&files.users(), "DEMO:diane:one\n");
+    settle();
+    assert_eq!(name().as_deref(), Some("DEMO\\diane"));
+}
+
 /// The number of the line, and nothing of what it says.
 #[test]
 fn a_broken_line_is_told_by_its_number() {
@@ -178,6 +200,29 @@ fn a_broken_line_is_told_by_its_number() {
         matches!(error, NtlmEnvironmentError::Unreadable { .. }),
         "{error}"
     );
+}
+
+/// A pipe gives its contents once, and who opens it again waits for a writer who may never come.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_is_refused_and_nobody_waits() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    let files = Files::new();
+    mknodat(
+        CWD,
+        files.users(),
+        FileType::Fifo,
+        Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    Files::write(&files.hashes(), "");
+    let (told, tells) = std::sync::mpsc::channel();
+    let open = files.open();
+    std::thread::spawn(move || told.send(open.check().unwrap_err().to_string()));
+    let told = tells.recv_timeout(std::time::Duration::from_secs(20));
+    assert!(told.unwrap().contains("pipe"));
 }
 
 #[cfg(unix)]
