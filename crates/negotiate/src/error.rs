@@ -318,7 +318,7 @@ pub enum PolicyError {
     MarshalledTarget,
     /// The target is named by an IP address.
     #[error(
-        "the target {target} is named by an IP address, and {package} knows services by the names of their hosts; use the host's name"
+        "the target {target:?} is named by an IP address, and {package} knows services by the names of their hosts; use the host's name"
     )]
     TargetIsAddress {
         /// The mechanism's package.
