@@ -14,6 +14,7 @@ mod programs;
 mod refused;
 mod remote_verifier;
 mod services;
+mod shapes;
 mod store;
 mod stream_faults;
 mod support;
