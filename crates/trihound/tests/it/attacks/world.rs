@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use trihound::krb5::{Config, MemoryStore};
-use trihound::negotiate::{
-    Negotiate, NegotiateConfig, NegotiateCredential, NegotiatePolicy, RawTokens,
-};
+use trihound::negotiate::{NegotiateCredential, NegotiatePolicy, RawTokens};
 use trihound::ntlm::{
     LocalVerifier, MemoryAccounts, Ntlm, NtlmConfig, NtlmCredential, NtlmPolicy, NtlmRule,
     ServerNames,
@@ -18,7 +16,7 @@ use trihound::sspi::{
     InitializeRequest, InitiatorRequirements, InputDesc, RegisteredPackage, SecBuffer,
     SecBufferDesc, SecurityFunctionTable, SecurityStatus, Step,
 };
-use trihound::{Kerberos, KerberosCredential};
+use trihound::{KerberosCredential, Packages};
 use trihound_crypto::OsRandom;
 use trihound_test_realm::TestRealm;
 
@@ -31,9 +29,7 @@ const PASSWORD: &str = "password";
 /// The packages of one host.
 pub(super) struct Host {
     pub(super) table: SecurityFunctionTable,
-    pub(super) kerberos: RegisteredPackage<Kerberos>,
-    pub(super) ntlm: RegisteredPackage<Ntlm>,
-    pub(super) negotiate: RegisteredPackage<Negotiate>,
+    packages: Packages,
 }
 
 impl Host {
@@ -47,40 +43,42 @@ impl Host {
             Arc::new(OsRandom),
         );
         let ntlm = RegisteredPackage::new(Ntlm::new(ntlm));
-        let mechanisms = SecurityFunctionTable::builder()
-            .package(&kerberos)
-            .package(&ntlm)
-            .build()
-            .unwrap();
-        let negotiate = RegisteredPackage::new(Negotiate::new(NegotiateConfig::new(mechanisms)));
-        let table = SecurityFunctionTable::builder()
-            .package(&negotiate)
-            .package(&kerberos)
-            .package(&ntlm)
-            .build()
-            .unwrap();
+        let packages = Packages::new(&kerberos, &ntlm, NegotiatePolicy::default()).unwrap();
         Self {
-            table,
-            kerberos,
-            ntlm,
-            negotiate,
+            table: packages.table().unwrap(),
+            packages,
         }
     }
 
-    fn negotiated(&self, parts: &[(&str, CredHandle)]) -> CredHandle {
-        self.negotiated_under(NegotiatePolicy::default(), parts)
-    }
-
-    fn negotiated_under(
+    /// A credential of what one side speaks.
+    fn adopt(
         &self,
-        policy: NegotiatePolicy,
-        parts: &[(&str, CredHandle)],
+        speaks: Speaks,
+        kerberos: KerberosCredential,
+        ntlm: NtlmCredential,
     ) -> CredHandle {
-        let mechanisms = self.negotiate.package().mechanisms();
-        let credential = NegotiateCredential::from_handles(mechanisms, parts).unwrap();
-        self.negotiate
-            .adopt(credential.with_policy(policy))
-            .unwrap()
+        let kerberos = || self.packages.kerberos().adopt(kerberos).unwrap();
+        let ntlm = || self.packages.ntlm().adopt(ntlm).unwrap();
+        let parts = match speaks {
+            Speaks::Kerberos => return kerberos(),
+            Speaks::Ntlm => return ntlm(),
+            Speaks::Negotiate | Speaks::NegotiateStrict => {
+                vec![("Kerberos", kerberos()), ("NTLM", ntlm())]
+            }
+            Speaks::NegotiateNtlm => vec![("NTLM", ntlm())],
+            Speaks::NegotiateKerberos => vec![("Kerberos", kerberos())],
+            Speaks::NegotiateNtlmFirst => vec![("NTLM", ntlm()), ("Kerberos", kerberos())],
+        };
+        let raw_tokens = match speaks {
+            Speaks::NegotiateStrict => RawTokens::Refuse,
+            _ => RawTokens::Accept,
+        };
+        let negotiate = self.packages.negotiate();
+        let credential =
+            NegotiateCredential::from_handles(negotiate.package().mechanisms(), &parts)
+                .unwrap()
+                .with_policy(NegotiatePolicy::default().with_raw_tokens(raw_tokens));
+        negotiate.adopt(credential).unwrap()
     }
 }
 
@@ -137,55 +135,15 @@ impl World {
     }
 
     fn initiator(&self, speaks: Speaks) -> CredHandle {
-        let host = &self.client;
-        let kerberos = || {
-            let credential = KerberosCredential::from_password(alice(), password());
-            host.kerberos.adopt(credential).unwrap()
-        };
-        let ntlm = || {
-            let credential = NtlmCredential::from_password("alice", DOMAIN, password());
-            host.ntlm.adopt(credential).unwrap()
-        };
-        match speaks {
-            Speaks::Kerberos => kerberos(),
-            Speaks::Ntlm => ntlm(),
-            Speaks::Negotiate => host.negotiated(&[("Kerberos", kerberos()), ("NTLM", ntlm())]),
-            Speaks::NegotiateNtlm => host.negotiated(&[("NTLM", ntlm())]),
-            Speaks::NegotiateKerberos => host.negotiated(&[("Kerberos", kerberos())]),
-            Speaks::NegotiateNtlmFirst => {
-                host.negotiated(&[("NTLM", ntlm()), ("Kerberos", kerberos())])
-            }
-            Speaks::NegotiateStrict => host.negotiated_under(
-                NegotiatePolicy::default().with_raw_tokens(RawTokens::Refuse),
-                &[("Kerberos", kerberos()), ("NTLM", ntlm())],
-            ),
-        }
+        let kerberos = KerberosCredential::from_password(alice(), password());
+        let ntlm = NtlmCredential::from_password("alice", DOMAIN, password());
+        self.client.adopt(speaks, kerberos, ntlm)
     }
 
     fn acceptor(&self, speaks: Speaks) -> CredHandle {
-        let host = &self.service;
-        let kerberos = || {
-            let credential = KerberosCredential::acceptor(keytab(&self.realm), None);
-            host.kerberos.adopt(credential).unwrap()
-        };
-        let ntlm = || {
-            let credential = NtlmCredential::acceptor(self.verifier.clone());
-            host.ntlm.adopt(credential).unwrap()
-        };
-        match speaks {
-            Speaks::Kerberos => kerberos(),
-            Speaks::Ntlm => ntlm(),
-            Speaks::Negotiate => host.negotiated(&[("Kerberos", kerberos()), ("NTLM", ntlm())]),
-            Speaks::NegotiateNtlm => host.negotiated(&[("NTLM", ntlm())]),
-            Speaks::NegotiateKerberos => host.negotiated(&[("Kerberos", kerberos())]),
-            Speaks::NegotiateNtlmFirst => {
-                host.negotiated(&[("NTLM", ntlm()), ("Kerberos", kerberos())])
-            }
-            Speaks::NegotiateStrict => host.negotiated_under(
-                NegotiatePolicy::default().with_raw_tokens(RawTokens::Refuse),
-                &[("Kerberos", kerberos()), ("NTLM", ntlm())],
-            ),
-        }
+        let kerberos = KerberosCredential::acceptor(keytab(&self.realm), None);
+        let ntlm = NtlmCredential::acceptor(self.verifier.clone());
+        self.service.adopt(speaks, kerberos, ntlm)
     }
 
     /// Both sides with every protection.
