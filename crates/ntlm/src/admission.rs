@@ -222,9 +222,7 @@ impl Plan {
             "AUTHENTICATE",
         )
         .map_err(sspi_error)?;
-        let mut facts = self.facts(answer, unprotected, true, answer.user.is_empty());
-        facts.user.clear();
-        facts.domain.clear();
+        let facts = self.facts(answer, unprotected, true, answer.user.is_empty());
         Session::new(facts, Standing::Unproven(allowed, checked))
     }
 
@@ -242,8 +240,9 @@ impl Plan {
         flags |= self.offered & answer.message.flags & NegotiateFlags::NEGOTIATE_IDENTIFY;
         let attributes = acceptor_attributes(flags, self.requirements, anonymous, missing);
         Facts {
-            user: answer.user.clone(),
-            domain: answer.domain.clone(),
+            // What the client calls itself is nobody's name until a verifier says whose it is.
+            user: String::new(),
+            domain: String::new(),
             target: None,
             server: self.config.names.target().to_owned(),
             start: self.now(),
