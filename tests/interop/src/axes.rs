@@ -149,6 +149,24 @@ axis! {
     }
 }
 
+/// Channel-binding data, and other such data, in hexadecimal digits.
+const CHANNEL: &str = "cb=746c732d756e697175653a00ff41";
+const OTHER_CHANNEL: &str = "cb=746c732d756e697175653a00ff42";
+
+impl Bindings {
+    /// The flag of the initiator and that of the acceptor, in the words of the programs.
+    #[must_use]
+    pub fn flags(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Neither => ("", ""),
+            Self::Right => (CHANNEL, CHANNEL),
+            Self::Wrong => (CHANNEL, OTHER_CHANNEL),
+            Self::InitiatorOnly => (CHANNEL, ""),
+            Self::AcceptorOnly => ("", CHANNEL),
+        }
+    }
+}
+
 impl Enctype {
     /// The name in krb5.conf.
     #[must_use]

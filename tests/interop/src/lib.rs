@@ -44,7 +44,7 @@ pub use negotiate_axes::{
 };
 pub use negotiate_matrix::{NegotiateStage, negotiate_conversation, run_negotiate};
 pub use ntlm_axes::{
-    Account, Asked, Channel, Extra, Layer, NtlmCase, NtlmExpected, Protection, Source, Speaker,
+    Account, Asked, Extra, Layer, NtlmCase, NtlmExpected, Protection, Source, Speaker,
     planned_ntlm_cases,
 };
 pub use ntlm_matrix::{NtlmStage, ntlm_conversation, run_ntlm};

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use crate::process::run_to_end;
 use crate::{
-    Bindings, Case, Conversation, Credential, Enctype, Expected, Failure, Peers, Permitted, Realm,
-    Report, Role, Scratch, Side, SideResult, Transport,
+    Case, Conversation, Credential, Enctype, Expected, Failure, Peers, Permitted, Realm, Report,
+    Role, Scratch, Side, SideResult, Transport,
 };
 
 /// What the report calls this matrix.
@@ -12,10 +12,6 @@ const MATRIX: &str = "interop";
 
 /// The realm's ticket lifetime and the clock skew that an acceptor adds, in seconds.
 const LONGEST_LIFETIME: u64 = 8 * 3600 + 300;
-
-/// Channel-binding data, and other such data, in hexadecimal digits.
-const CHANNEL: &str = "cb=746c732d756e697175653a00ff41";
-const OTHER_CHANNEL: &str = "cb=746c732d756e697175653a00ff42";
 
 /// Runs cases, two at a time. `None` as peers skips them all, which the report tells.
 ///
@@ -192,13 +188,7 @@ fn bindings_refused(initiated: &SideResult, accepted: &SideResult) -> Result<(),
 }
 
 fn conversation(case: &Case) -> Conversation {
-    let (initiator_channel, acceptor_channel) = match case.bindings {
-        Bindings::Neither => ("", ""),
-        Bindings::Right => (CHANNEL, CHANNEL),
-        Bindings::Wrong => (CHANNEL, OTHER_CHANNEL),
-        Bindings::InitiatorOnly => (CHANNEL, ""),
-        Bindings::AcceptorOnly => ("", CHANNEL),
-    };
+    let (initiator_channel, acceptor_channel) = case.bindings.flags();
     let name = user(case.enctype);
     let credential = match case.credential {
         Credential::Password => format!("user={name},pw={}", password(case.enctype)),

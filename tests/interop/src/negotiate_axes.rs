@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::axes::axis;
-use crate::{Channel, Protection, Speaker};
+use crate::{Bindings, Protection, Speaker};
 
 axis! {
     /// What a side offers or takes inside SPNEGO.
@@ -54,7 +54,7 @@ pub struct NegotiateCase {
     /// What is protected.
     pub protection: Protection,
     /// Channel bindings.
-    pub channel: Channel,
+    pub channel: Bindings,
     /// More requirements.
     pub wish: Wish,
 }
@@ -105,7 +105,7 @@ impl NegotiateCase {
             taken: Mechs::Both,
             ticket: Ticket::There,
             protection: Protection::Confidentiality,
-            channel: Channel::Neither,
+            channel: Bindings::Neither,
             wish: Wish::Mutual,
         }
     }
@@ -148,7 +148,7 @@ impl NegotiateCase {
             return NegotiateExpected::NoContext;
         }
         match self.channel {
-            Channel::Wrong => NegotiateExpected::BindingsRefused,
+            Bindings::Wrong => NegotiateExpected::BindingsRefused,
             _ => NegotiateExpected::Agreement(chosen),
         }
     }
@@ -182,7 +182,7 @@ pub fn planned_negotiate_cases() -> Vec<NegotiateCase> {
                         ..plain
                     }));
                 }
-                let bound = [Channel::Right, Channel::Wrong, Channel::InitiatorOnly];
+                let bound = [Bindings::Right, Bindings::Wrong, Bindings::InitiatorOnly];
                 cases.extend(bound.map(|channel| NegotiateCase {
                     ticket,
                     channel,

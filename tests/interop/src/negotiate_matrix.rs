@@ -1,18 +1,13 @@
 use std::fs;
-use std::path::PathBuf;
 
 use crate::negotiate_axes::{Mechs, NegotiateCase, NegotiateExpected, Ticket};
 use crate::process::run_to_end;
 use crate::{
-    Channel, Conversation, Failure, Held, Peers, Protection, Realm, Report, Scratch, Side, Speaker,
+    Conversation, Failure, Held, Peers, Protection, Realm, Report, Scratch, Side, Speaker,
 };
 
 /// What the report calls this matrix.
 const MATRIX: &str = "negotiate";
-
-/// Channel-binding data, and other such data, in hexadecimal digits.
-const CHANNEL: &str = "cb=746c732d756e697175653a00ff41";
-const OTHER_CHANNEL: &str = "cb=746c732d756e697175653a00ff42";
 
 /// Runs cases, two at a time. `None` as peers skips them all, which the report tells.
 ///
@@ -64,11 +59,7 @@ impl<'a> NegotiateStage<'a> {
     /// A side in the realm, with this cache.
     #[must_use]
     pub fn side(&self, speaker: Speaker, cache: &str) -> Side {
-        let (program, script): (&PathBuf, _) = match speaker {
-            Speaker::Ours => (&self.peers.program, None),
-            Speaker::Gss => (&self.peers.c_peer, None),
-            Speaker::Python => (&self.peers.python, Some(&self.peers.python_peer)),
-        };
+        let (program, script) = self.peers.speaker(speaker);
         let mut command = self.realm.command(program, cache);
         command
             .args(script)
@@ -149,18 +140,8 @@ impl<'a> NegotiateStage<'a> {
 /// The words of the two command lines.
 #[must_use]
 pub fn negotiate_conversation(case: &NegotiateCase) -> Conversation {
-    let (initiator_channel, acceptor_channel) = match case.channel {
-        Channel::Neither => ("", ""),
-        Channel::Right => (CHANNEL, CHANNEL),
-        Channel::Wrong => (CHANNEL, OTHER_CHANNEL),
-        Channel::InitiatorOnly => (CHANNEL, ""),
-        Channel::AcceptorOnly => ("", CHANNEL),
-    };
-    let (asked, said) = match case.protection {
-        Protection::Nothing => ("", "nodata"),
-        Protection::Integrity => ("integ", "nowrap"),
-        Protection::Confidentiality => ("conf,integ", ""),
-    };
+    let (initiator_channel, acceptor_channel) = case.channel.flags();
+    let (asked, said) = case.protection.flags();
     let version = match (case.initiator, case.acceptor) {
         (Speaker::Gss, Speaker::Python) => "version",
         _ => "",

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::Bindings;
 use crate::axes::axis;
 use crate::pairwise::pairwise;
 
@@ -35,22 +36,6 @@ axis! {
         Integrity = "integ",
         /// Confidentiality too: sealed messages as well.
         Confidentiality = "conf",
-    }
-}
-
-axis! {
-    /// The channel bindings of the two sides.
-    Channel {
-        /// Neither side has any.
-        Neither = "unbound",
-        /// Both have the same.
-        Right = "bound",
-        /// The two differ.
-        Wrong = "wrongly-bound",
-        /// The acceptor knows of no channel.
-        InitiatorOnly = "initiator-bound",
-        /// The initiator does not bind.
-        AcceptorOnly = "acceptor-bound",
     }
 }
 
@@ -108,6 +93,18 @@ axis! {
     }
 }
 
+impl Protection {
+    /// The initiator's flags that ask for it, and those that tell both sides what is said.
+    #[must_use]
+    pub fn flags(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Nothing => ("", "nodata"),
+            Self::Integrity => ("integ", "nowrap"),
+            Self::Confidentiality => ("conf,integ", ""),
+        }
+    }
+}
+
 /// One NTLM context between two programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NtlmCase {
@@ -120,7 +117,7 @@ pub struct NtlmCase {
     /// What is protected.
     pub protection: Protection,
     /// Channel bindings.
-    pub channel: Channel,
+    pub channel: Bindings,
     /// The acceptor's account.
     pub account: Account,
     /// The initiator's credentials.
@@ -173,7 +170,7 @@ impl NtlmCase {
             acceptor,
             layer,
             protection: Protection::Confidentiality,
-            channel: Channel::Neither,
+            channel: Bindings::Neither,
             account: Account::Good,
             source: Source::Password,
             extra: Extra::Nothing,
@@ -200,18 +197,18 @@ impl NtlmCase {
                 // One byte stands for the key where none is exchanged, which gss-ntlmssp does not take.
                 (Gss, _) => return NtlmExpected::LogonDenied,
                 // A mechListMIC without integrity is sixteen bytes that anybody can write (RFC 4178 section 5).
-                (Ours, Layer::Spnego) if self.channel != Channel::Wrong => {
+                (Ours, Layer::Spnego) if self.channel != Bindings::Wrong => {
                     return NtlmExpected::MechListMicRefused;
                 }
                 _ => {}
             }
         }
         match (self.channel, self.initiator, self.acceptor) {
-            (Channel::Wrong, ..) => NtlmExpected::BindingsRefused,
+            (Bindings::Wrong, ..) => NtlmExpected::BindingsRefused,
             // The two of them send no bindings at all then, which pyspnego alone refuses.
-            (Channel::AcceptorOnly, Gss | Python, Python) => NtlmExpected::BindingsRefused,
+            (Bindings::AcceptorOnly, Gss | Python, Python) => NtlmExpected::BindingsRefused,
             // Trihound's says that it knows of bindings and has none, which is worse than to know of none.
-            (Channel::AcceptorOnly, Ours, Ours) => NtlmExpected::BindingsRefused,
+            (Bindings::AcceptorOnly, Ours, Ours) => NtlmExpected::BindingsRefused,
             _ => NtlmExpected::Agreement,
         }
     }
@@ -247,7 +244,7 @@ impl NtlmCase {
             acceptor: *Speaker::ALL.get(acceptor)?,
             layer: *Layer::ALL.get(layer)?,
             protection: *Protection::ALL.get(protection)?,
-            channel: *Channel::ALL.get(channel)?,
+            channel: *Bindings::ALL.get(channel)?,
             account: *Account::ALL.get(account)?,
             source: *Source::ALL.get(source)?,
             extra: *Extra::ALL.get(extra)?,
@@ -283,7 +280,7 @@ pub fn planned_ntlm_cases() -> Vec<NtlmCase> {
         Speaker::ALL.len(),
         Layer::ALL.len(),
         Protection::ALL.len(),
-        Channel::ALL.len(),
+        Bindings::ALL.len(),
         // A wrong account hides what the other axes do; it is crossed above.
         1,
         Source::ALL.len(),
@@ -301,7 +298,7 @@ pub fn planned_ntlm_cases() -> Vec<NtlmCase> {
 
 fn protections(plain: NtlmCase) -> impl Iterator<Item = NtlmCase> {
     Protection::ALL.iter().flat_map(move |&protection| {
-        Channel::ALL.iter().map(move |&channel| NtlmCase {
+        Bindings::ALL.iter().map(move |&channel| NtlmCase {
             protection,
             channel,
             ..plain

@@ -3,16 +3,12 @@ use std::process::Command;
 
 use crate::realm::clean_command;
 use crate::{
-    Account, Channel, Conversation, Failure, Held, Layer, NtlmCase, NtlmExpected, Peers,
-    Protection, Report, Scratch, Side, SideResult, Source, Speaker,
+    Account, Conversation, Failure, Held, Layer, NtlmCase, NtlmExpected, Peers, Protection, Report,
+    Scratch, Side, SideResult, Source, Speaker,
 };
 
 /// What the report calls this matrix.
 const MATRIX: &str = "ntlm";
-
-/// Channel-binding data, and other such data, in hexadecimal digits.
-const CHANNEL: &str = "cb=746c732d756e697175653a00ff41";
-const OTHER_CHANNEL: &str = "cb=746c732d756e697175653a00ff42";
 
 /// The acceptor's accounts in the form that every peer reads.
 const ACCOUNTS: &str = "TRIHOUND:bob:Builder-Can-8\nTRIHOUND:alice:Wonder-Land-7\n";
@@ -66,11 +62,7 @@ impl<'a> NtlmStage<'a> {
     /// A side of NTLM whose accounts, or whose credentials, are those of the file of this name.
     #[must_use]
     pub fn side(&self, speaker: Speaker, file: &str) -> Side {
-        let (program, script) = match speaker {
-            Speaker::Ours => (&self.peers.program, None),
-            Speaker::Gss => (&self.peers.c_peer, None),
-            Speaker::Python => (&self.peers.python, Some(&self.peers.python_peer)),
-        };
+        let (program, script) = self.peers.speaker(speaker);
         let mut command: Command = clean_command(program);
         command
             .args(script)
@@ -117,18 +109,8 @@ fn words(account: Account) -> [&'static str; 3] {
 /// The words of the two command lines.
 #[must_use]
 pub fn ntlm_conversation(case: &NtlmCase) -> Conversation {
-    let (initiator_channel, acceptor_channel) = match case.channel {
-        Channel::Neither => ("", ""),
-        Channel::Right => (CHANNEL, CHANNEL),
-        Channel::Wrong => (CHANNEL, OTHER_CHANNEL),
-        Channel::InitiatorOnly => (CHANNEL, ""),
-        Channel::AcceptorOnly => ("", CHANNEL),
-    };
-    let (asked, said) = match case.protection {
-        Protection::Nothing => ("", "nodata"),
-        Protection::Integrity => ("integ", "nowrap"),
-        Protection::Confidentiality => ("conf,integ", ""),
-    };
+    let (initiator_channel, acceptor_channel) = case.channel.flags();
+    let (asked, said) = case.protection.flags();
     let credential = match case.source {
         Source::Password => {
             let [domain, user, password] = words(case.account);

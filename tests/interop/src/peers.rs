@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::run_to_end;
-use crate::{Failure, Finished};
+use crate::{Failure, Finished, Speaker};
 
 /// Set to 1, it lets a run go without the real peers; everything that needs them is then left out, loudly.
 pub const NO_PEERS: &str = "TRIHOUND_NO_PEERS";
@@ -38,6 +38,18 @@ pub struct Peers {
     pub python_peer: PathBuf,
     /// `fixtures/mit-kdc/kdc.sh`.
     pub kdc_script: PathBuf,
+}
+
+impl Peers {
+    /// The program that plays this speaker, and the script that it runs.
+    #[must_use]
+    pub fn speaker(&self, speaker: Speaker) -> (&PathBuf, Option<&PathBuf>) {
+        match speaker {
+            Speaker::Ours => (&self.program, None),
+            Speaker::Gss => (&self.c_peer, None),
+            Speaker::Python => (&self.python, Some(&self.python_peer)),
+        }
+    }
 }
 
 /// Finds the peers, and builds what is built from this repository. `None` only if the caller set
