@@ -3,17 +3,19 @@
 #
 #   tests/run.sh [--all] [--kdc native|docker|podman]
 #
-# Installs what the peers need (Debian: krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc gss-ntlmssp python3-venv
-# python3-gssapi curl, and pyspnego by pip) if it is missing and may be installed; a real peer that is absent is a failure, never a skip. --all adds what is heavy: the KDC in a container where one
-# can be had, and the domain of a Samba controller, which takes root and packages of its own. --kdc says where the MIT KDC of the interop tests runs. The last line is `N passed, N failed`; the exit status
-# is 0 only if nothing failed. Runs side by side, any number of them: ports are free ones, directories are temporary.
+# Installs what the peers need (the packages of missing_packages below, in Debian's names, and pyspnego by pip) if it is
+# missing and may be installed; a real peer that is absent is a failure, never a skip. --all adds what is heavy: the KDC in
+# a container where one can be had, and the domain of a Samba controller, which takes root and packages of its own. --kdc
+# says where the MIT KDC of the interop tests runs. The last line is `N passed, N failed`; the exit status is 0 only if
+# nothing failed. Runs side by side, any number of them: ports are free ones, directories are temporary.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 kdc_script=$root/fixtures/mit-kdc/kdc.sh
 samba_script=$root/fixtures/samba/dc.sh
 export PATH="$PATH:/usr/sbin:/sbin"
-unset KRB5_CONFIG KRB5_KDC_PROFILE KRB5CCNAME KRB5_KTNAME KRB5_CLIENT_KTNAME
+unset KRB5_CONFIG KRB5_KDC_PROFILE KRB5CCNAME KRB5_KTNAME KRB5_CLIENT_KTNAME GSS_MECH_CONFIG
+unset TRIHOUND_NTLM NTLM_USER_FILE NTLM_HASH_FILE NETBIOS_COMPUTER_NAME NETBIOS_DOMAIN_NAME LM_COMPAT_LEVEL
 
 all= mode=native
 while [ $# -gt 0 ]; do

@@ -266,11 +266,22 @@ fn done(command: Command) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A command that sees nothing of the caller's Kerberos.
+/// What the names of variables begin with that Trihound, MIT's libraries and gss-ntlmssp follow.
+const FOLLOWED: [&str; 6] = [
+    "KRB5",
+    "GSS",
+    "NTLM_",
+    "NETBIOS_",
+    "LM_COMPAT_LEVEL",
+    "TRIHOUND_NTLM",
+];
+
+/// A command that sees nothing of the caller's Kerberos and NTLM.
 pub(crate) fn clean_command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
-        if name.to_string_lossy().starts_with("KRB5") {
+        let text = name.to_string_lossy();
+        if FOLLOWED.iter().any(|word| text.starts_with(word)) {
             command.env_remove(name);
         }
     }
