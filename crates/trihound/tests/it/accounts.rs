@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use trihound::environment::{NtlmAccountFiles, NtlmEnvironmentError};
-use trihound::ntlm::NtlmCredentialSource;
+use trihound::ntlm::{AccountLineFault, NtlmCredentialSource};
 use trihound::sspi::{AcceptorRequirements, RegisteredPackage, SecurityFunctionTable};
 use trihound::sspi::{InitiatorRequirements, SecurityStatus};
 use trihound::{Acceptor, Initiator, NtHash, NtlmCredential, NtlmPolicy, NtlmRule};
@@ -191,6 +191,22 @@ fn a_broken_line_is_told_by_its_number() {
             "{told}"
         );
     }
+    // The file of hashes has numbers of its own, and a password in it is no hash.
+    Files::write(&files.users(), "DEMO:alice:one\n");
+    Files::write(&files.hashes(), "# hashes\n\nDEMO:bob:hunter2\n");
+    let error = files.open().check().unwrap_err();
+    let told = error.to_string();
+    let NtlmEnvironmentError::Line { error, .. } = error else {
+        panic!("{told}");
+    };
+    assert_eq!((error.line, error.fault), (3, AccountLineFault::NotAHash));
+    assert!(
+        told.contains("hashes") && !told.contains("hunter2"),
+        "{told}"
+    );
+    let open = Arc::new(files.open());
+    assert!(log_in(&open, "DEMO", "alice", "one").is_err());
+    Files::write(&files.hashes(), "");
     fs::write(files.users(), b"DEMO:alice:one\nDEMO:b\xfcro:two\n").unwrap();
     let told = files.open().check().unwrap_err().to_string();
     assert!(told.contains("line 2 is not UTF-8"), "{told}");

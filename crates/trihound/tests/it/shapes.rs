@@ -1,41 +1,22 @@
-//! Negotiate in the shapes that RPC and directory clients ask for, with each mechanism: DCE style, a
+//! Negotiate over the function table, in the shapes that RPC and directory clients ask for: DCE style, a
 //! server that may only identify its client, and nobody.
 
 use std::sync::Arc;
 
-use trihound::krb5::MemoryStore;
-use trihound::sansio::SystemClock;
 use trihound::secret::SecretString;
 use trihound::sspi::{
     AcceptorAttributes, AcceptorRequirements, AcquireRequest, ContextAttribute,
     ContextAttributeValue, CredentialUse, EstablishedAttributes, Identity, ImpersonationLevel,
-    InitiatorAttributes, InitiatorRequirements, RegisteredPackage,
+    InitiatorAttributes, InitiatorRequirements,
 };
-use trihound::{
-    Acceptor, Initiator, NegotiatePolicy, Ntlm, NtlmConfig, OsRandom, Packages, SecurityContext,
-};
+use trihound::{Acceptor, Initiator, KerberosCredential, SecurityContext};
 use trihound_test_realm::TestRealm;
 
-use crate::packages::{accounts, audited};
-use crate::programs::config;
-use crate::support::{SERVICE, keytab, realm};
+use crate::packages::both;
+use crate::support::{SERVICE, alice, realm};
 
 const PROTECTED: InitiatorRequirements =
     InitiatorRequirements::CONFIDENTIALITY.union(InitiatorRequirements::INTEGRITY);
-
-fn packages(realm: &TestRealm) -> Packages {
-    let kerberos = trihound::kerberos(
-        Arc::new(config()),
-        Arc::new(MemoryStore::with_keytab(keytab(realm))),
-        Arc::new(SystemClock),
-        Arc::new(OsRandom),
-    );
-    let ntlm = NtlmConfig::default()
-        .with_policy(audited())
-        .with_verifier(accounts());
-    let ntlm = RegisteredPackage::new(Ntlm::new(ntlm));
-    Packages::new(&kerberos, &ntlm, NegotiatePolicy::default()).unwrap()
-}
 
 /// Both contexts of a negotiation in which the client has these mechanisms, and how many tokens it took.
 fn negotiated(
@@ -44,7 +25,7 @@ fn negotiated(
     asked: InitiatorRequirements,
     granted: AcceptorRequirements,
 ) -> (SecurityContext, SecurityContext, usize) {
-    let table = packages(realm).table().unwrap();
+    let table = both(realm).table().unwrap();
     let identity = Identity::Password {
         user: "alice@EXAMPLE.TEST".to_owned(),
         domain: None,
@@ -159,4 +140,52 @@ fn rows_39_and_170_nobody_is_negotiated_where_both_ask() {
         assert!(context.query(ContextAttribute::SessionKey).is_err());
         assert!(context.encrypt(b"x").is_err());
     }
+}
+
+/// The table has every package, in the order of preference.
+#[test]
+fn the_table_has_negotiate_kerberos_and_ntlm() {
+    let table = both(&realm()).table().unwrap();
+    let names: Vec<_> = table
+        .enumerate_security_packages()
+        .into_iter()
+        .map(|info| (info.name.into_owned(), info.rpc_id))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("Negotiate".to_owned(), 9),
+            ("Kerberos".to_owned(), 16),
+            ("NTLM".to_owned(), 10)
+        ]
+    );
+}
+
+/// One Kerberos, one replay cache: what was taken raw is refused in SPNEGO's frame.
+#[test]
+fn a_token_taken_raw_is_a_replay_for_negotiate() {
+    use trihound::asn1::spnego::{KRB5, NegTokenInit};
+
+    let realm = realm();
+    let packages = both(&realm);
+    let table = packages.table().unwrap();
+    let accept = |package| {
+        let request = AcquireRequest::new(CredentialUse::INBOUND);
+        let credential = table.acquire_credentials_handle(package, request).unwrap();
+        Acceptor::new(&table, credential.credential, AcceptorRequirements::empty())
+    };
+    let credential = KerberosCredential::from_password(alice(), SecretString::from("password"));
+    let handle = packages.kerberos().adopt(credential).unwrap();
+    let asked = InitiatorRequirements::MUTUAL_AUTH;
+    let mut initiator = Initiator::new(&table, handle, SERVICE, asked);
+    let mut kdc = realm.transport();
+    let token = initiator.step(None, &mut kdc).unwrap().token.unwrap();
+    let taken = accept("Kerberos").step(&token).unwrap();
+    assert!(taken.complete);
+
+    let mut wrapped = NegTokenInit::new(&[KRB5]).unwrap();
+    wrapped.mech_token = Some(token);
+    let wrapped = wrapped.to_token().unwrap();
+    let refused = accept("Negotiate").step(&wrapped).unwrap_err();
+    assert!(refused.error.to_string().contains("replay"), "{refused}");
 }
