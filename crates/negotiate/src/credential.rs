@@ -165,6 +165,14 @@ pub(crate) fn acquire(
 ) -> Result<NegotiateCredential, trihound_sspi::Error> {
     let wanted = |direction| request.credential_use.contains(direction);
     let list = PackageList::parse(request.package_list).map_err(sspi_error)?;
+    let registered = mechanisms.enumerate_security_packages();
+    let known: Vec<&str> = registered.iter().map(|info| info.name.as_ref()).collect();
+    for name in list.unknown(&known) {
+        tracing::warn!(
+            package = name,
+            "The package list names {name:?}, which no package here is called"
+        );
+    }
     let direction = |direction: CredentialUse, other: CredentialUse| {
         if !wanted(direction) {
             return Ok(Arc::default());
@@ -294,6 +302,18 @@ impl<'a> PackageList<'a> {
         Ok(list)
     }
 
+    /// The names in the list that none of these packages has: SSPI's callers write those of Windows, and a
+    /// `!NTML` would leave NTLM in.
+    pub fn unknown(&self, packages: &[&str]) -> impl Iterator<Item = &'a str> {
+        let is_known = |name: &&str| {
+            packages
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name))
+        };
+        let all = self.named.iter().chain(&self.excluded).copied();
+        all.filter(move |name| !is_known(name))
+    }
+
     /// Whether the list lets this package be used.
     #[must_use]
     pub fn permits(&self, package: &str) -> bool {
@@ -328,6 +348,13 @@ mod tests {
         ] {
             assert_eq!(permitted(list), packages, "{list:?}");
         }
+    }
+
+    #[test]
+    fn names_that_no_package_has_are_told() {
+        let list = PackageList::parse(Some("kerberos,!NTML,Digest")).unwrap();
+        let unknown: Vec<_> = list.unknown(&["Kerberos", "NTLM"]).collect();
+        assert_eq!(unknown, ["Digest", "NTML"]);
     }
 
     #[test]

@@ -179,7 +179,16 @@ impl Settings {
     pub(crate) fn listed(&self) -> Result<(bool, bool), trihound_sspi::Error> {
         let list = PackageList::parse(self.package_list.as_deref())
             .map_err(|error| trihound_sspi::Error::from(trihound_negotiate::Error::from(error)))?;
-        let listed = [Package::Kerberos, Package::Ntlm].map(|one| list.permits(one.name()));
+        let packages = [Package::Kerberos, Package::Ntlm];
+        if let Some(name) = list.unknown(&packages.map(Package::name)).next() {
+            return Err(trihound_sspi::Error::new(
+                SecurityStatus::SEC_E_INVALID_PARAMETER,
+                format!(
+                    "package_list() names {name:?}; what Negotiate can choose is called Kerberos and NTLM"
+                ),
+            ));
+        }
+        let listed = packages.map(|one| list.permits(one.name()));
         if listed == [false, false] {
             return Err(trihound_sspi::Error::new(
                 SecurityStatus::SEC_E_INVALID_PARAMETER,
