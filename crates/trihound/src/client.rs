@@ -3,12 +3,13 @@ use std::sync::Arc;
 
 use trihound_krb5::{Config, Principal};
 use trihound_negotiate::host_is_address;
-use trihound_sansio::{ExchangeRequest, Transport, TransportFailure, drive};
+use trihound_sansio::{Transport, drive};
 use trihound_sspi::{InitiatorRequirements, OwnedCredHandle, SecurityFunctionTable};
 
 use crate::client_builder::ClientBuilder;
 use crate::connector::{Choice, Connector};
 use crate::flight::{Errand, Heard, Joined, Leader};
+use crate::handshake::NoTransport;
 use crate::keeper::Keeper;
 use crate::stream::SecureStream;
 use crate::tickets::{Need, Next, Tickets, drive_failed};
@@ -74,28 +75,15 @@ impl<T: Transport + Clone + Send + Sync + 'static> Transports for T {
 impl Way {
     pub(crate) fn transport(&self) -> Box<dyn Transport + Send> {
         match self {
-            Self::Nowhere => Box::new(Nowhere),
+            Self::Nowhere => Box::new(NOWHERE),
             Self::Configured(config) => Box::new(KdcTransport::new(Arc::clone(config))),
             Self::Own(transports) => transports.transport(),
         }
     }
 }
 
-/// The way of a client whose package asks nobody.
-#[derive(Clone, Copy)]
-pub(crate) struct Nowhere;
-
-impl Transport for Nowhere {
-    fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
-        Err(TransportFailure {
-            realm: request.realm.clone(),
-            attempts: Vec::new(),
-            advice:
-                "this client has no way to anybody but its service; give it one with transport()"
-                    .to_owned(),
-        })
-    }
-}
+pub(crate) const NOWHERE: NoTransport =
+    NoTransport("this client has no way to anybody but its service; give it one with transport()");
 
 /// What the clones of a client have in common.
 #[derive(Debug)]

@@ -244,7 +244,7 @@ impl Acceptor {
     ///
     /// [`Refused`], perhaps with a token for the peer; the handshake is over then.
     pub fn step(&mut self, input: &[u8]) -> Result<Leg, Refused> {
-        self.step_over(input, &mut NoTransport)
+        self.step_over(input, &mut NoTransport(NO_WAY))
     }
 
     /// As [`Self::step`], for an acceptor that has to ask somebody: an NTLM verifier that is a domain
@@ -291,15 +291,18 @@ impl Acceptor {
     }
 }
 
-/// For acceptors that ask nobody; one that does is told so.
-struct NoTransport;
+const NO_WAY: &str = "drive this acceptor with step_over(), and give it a transport";
+
+/// The way of a side whose package asks nobody. One that does ask is told what to do about it.
+#[derive(Clone, Copy)]
+pub(crate) struct NoTransport(pub(crate) &'static str);
 
 impl Transport for NoTransport {
     fn round_trip(&mut self, request: &ExchangeRequest) -> Result<Vec<u8>, TransportFailure> {
         Err(TransportFailure {
             realm: request.realm.clone(),
             attempts: Vec::new(),
-            advice: "drive this acceptor with step_over(), and give it a transport".to_owned(),
+            advice: self.0.to_owned(),
         })
     }
 }

@@ -14,7 +14,7 @@ use super::keeper::Keeper;
 use super::stream::{SecureStream, read_token, write_token};
 use super::transport::{AnyTransport, AsyncTransports, OffThread};
 use super::{AsyncKdcTransport, joined, off_thread};
-use crate::client::{ClientCore, Nowhere, Transports, Way};
+use crate::client::{ClientCore, NOWHERE, Transports, Way};
 use crate::connector::Choice;
 use crate::flight::{Errand, Flight, Joined, Leader};
 use crate::handshake::{Turn, in_circles, not_complete};
@@ -54,7 +54,7 @@ impl From<crate::Client> for Client {
     /// [`AsyncKdcTransport`]; a transport of the program's own goes on [`OffThread`].
     fn from(client: crate::Client) -> Self {
         let way: Arc<dyn AsyncTransports> = match client.way {
-            Way::Nowhere => Arc::new(OffThread(Nowhere)),
+            Way::Nowhere => Arc::new(OffThread(NOWHERE)),
             Way::Configured(config) => Arc::new(AsyncKdcTransport::new(config)),
             Way::Own(transports) => Arc::new(OffThread(Own(transports))),
         };
