@@ -134,7 +134,8 @@ struct RespFields {
 /// RFC 4178 4.2.1, MS-SPNG 2.2.1. The two share a tag; field `[3]` tells them apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NegTokenInit {
-    /// The mechanisms, the preferred one first.
+    /// The mechanisms, the preferred one first: one at least, [`MAX_MECH_TYPES`] at most. A NegTokenInit2
+    /// that leaves them out, as MS-SPNG 2.2.1 lets it, offers nothing and is refused.
     pub mech_types: Vec<Oid>,
     /// The MechTypeList exactly as it lies in the token, from its SEQUENCE tag on: what mechListMIC is
     /// computed over (RFC 4178 5). [`Self::to_token`] sends these bytes, and [`Self::new`] makes them.
