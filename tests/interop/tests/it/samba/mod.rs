@@ -8,6 +8,7 @@ mod contexts;
 mod directory;
 mod logins;
 mod names;
+mod script;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
