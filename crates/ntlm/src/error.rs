@@ -235,6 +235,12 @@ pub enum PolicyError {
         /// The target, if it was that.
         target: Option<String>,
     },
+    /// The target name carries marshalled target information (conformance row 93): the name that is
+    /// authenticated and the host that is connected to may differ.
+    #[error(
+        "the target name carries marshalled target information (1UWhRCA...), which a service name never does; someone may be redirecting the connection"
+    )]
+    MarshalledTarget,
     /// The client promised no MIC (architecture: NTLMv2 with MIC).
     #[error(
         "the client promised no MIC over the messages and the policy demands one{}; see NtlmPolicy::mic",

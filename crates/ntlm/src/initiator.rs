@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tracing::debug;
 use trihound_crypto::md5;
 use trihound_secret::SecretArray;
-use trihound_sspi::{EstablishedAttributes, InitializeRequest, InitiatorRequirements, InputDesc};
+use trihound_sspi::{
+    EstablishedAttributes, InitializeRequest, InitiatorRequirements, InputDesc,
+    ServicePrincipalName,
+};
 
 use crate::attributes::{
     check_protection, exchanges_key, initiator_attributes, offered_by_initiator,
@@ -122,6 +125,11 @@ fn ask_policy(
     request: &InitializeRequest<'_>,
     config: &NtlmConfig,
 ) -> Result<(), PolicyError> {
+    // Conformance row 93: no policy allows a name that stands for two hosts (CVE-2025-33073).
+    let marshalled = ServicePrincipalName::carries_target_information;
+    if request.target_name.is_some_and(marshalled) {
+        return Err(PolicyError::MarshalledTarget);
+    }
     let verdict = policy.outgoing.judge(request.target_name);
     let outcome = match verdict {
         Verdict::Allow => NtlmOutcome::Allowed,

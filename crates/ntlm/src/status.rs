@@ -84,6 +84,7 @@ impl PolicyError {
         match self {
             Self::Denied { .. } => Status::SEC_E_UNSUPPORTED_FUNCTION,
             Self::ChannelBindingsMissing { .. } => Status::SEC_E_BAD_BINDINGS,
+            Self::MarshalledTarget => Status::SEC_E_TARGET_UNKNOWN,
             Self::MicNotPromised { .. }
             | Self::TargetNameMissing
             | Self::OldResponse { .. }

@@ -14,7 +14,7 @@ const FLAGS: usize = 60;
 const VERSION: usize = 64;
 
 /// AUTHENTICATE_MESSAGE, the initiator's second (MS-NLMP section 2.2.1.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct AuthenticateMessage<'a> {
     /// What the initiator made of the acceptor's choice.
     pub flags: NegotiateFlags,
@@ -35,6 +35,17 @@ pub struct AuthenticateMessage<'a> {
     /// The place of the MIC, if the message has one. It may be all zero, and only MsvAvFlags in the
     /// response says whether a MIC is in it.
     pub mic: Option<[u8; 16]>,
+}
+
+/// A response can be tried against passwords, so it is no text for a log: only its length is.
+impl core::fmt::Debug for AuthenticateMessage<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("AuthenticateMessage")
+            .field("flags", &self.flags)
+            .field("nt_response", &self.nt_response.len())
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> AuthenticateMessage<'a> {

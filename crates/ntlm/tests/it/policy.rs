@@ -152,6 +152,17 @@ fn a_list_of_targets_is_compared_with_the_host() {
     }
 }
 
+/// Conformance row 93.
+#[test]
+fn a_marshalled_target_is_refused_whatever_the_policy_allows() {
+    let world = World::with_policy(NtlmPolicy::both(NtlmRule::Allow));
+    let mut wishes = Wishes::full();
+    wishes.target = Some("cifs/dc.example.com1UWhRCAAAAAAAAAAAAAAAAAAAAAAAAAAAAwbEAYBAAAA");
+    let error = world.sides(wishes).initialize(None).0.unwrap_err();
+    assert_eq!(error.status(), SecurityStatus::SEC_E_TARGET_UNKNOWN);
+    assert_eq!(cause::<PolicyError>(&error), &PolicyError::MarshalledTarget);
+}
+
 #[test]
 fn a_credentials_own_policy_holds_in_place_of_the_packages() {
     let world = World::with_policy(NtlmPolicy::default());
