@@ -164,10 +164,8 @@ impl Settings {
             None => environment::ntlm_policy().map_err(cannot_install)?,
         };
         let config = NtlmConfig::new(Arc::clone(&self.clock), Arc::clone(&self.random));
-        let mut config = environment::equip(config, policy).map_err(cannot_install)?;
-        if let Some(verifier) = self.ntlm_verifier.take() {
-            config = config.with_verifier(verifier);
-        }
+        let verifier = self.ntlm_verifier.take();
+        let mut config = environment::equip(config, policy, verifier).map_err(cannot_install)?;
         if let Some(observer) = self.ntlm_observer.take() {
             config = config.with_observer(observer);
         }

@@ -123,18 +123,23 @@ pub fn ntlm_config() -> Result<NtlmConfig, NtlmEnvironmentError> {
 ///
 /// [`NtlmEnvironmentError`].
 pub fn ntlm_config_under(policy: NtlmPolicy) -> Result<NtlmConfig, NtlmEnvironmentError> {
-    equip(NtlmConfig::default(), policy)
+    equip(NtlmConfig::default(), policy, None)
 }
 
 /// Puts this policy, and what the environment has besides, into a configuration.
 pub(crate) fn equip(
     config: NtlmConfig,
     policy: NtlmPolicy,
+    verifier: Option<Arc<dyn NtlmVerifier>>,
 ) -> Result<NtlmConfig, NtlmEnvironmentError> {
     let is_used = policy.outgoing_rule().permits_any() || policy.incoming_rule().permits_any();
     let mut config = config.with_policy(policy);
     if let Some(host) = host_name() {
         config = config.with_server_names(ServerNames::of_host(&host));
+    }
+    // Who brings a verifier is not kept from starting by a file that nobody would ask.
+    if let Some(verifier) = verifier {
+        return Ok(config.with_verifier(verifier));
     }
     if is_used && let Some(files) = NtlmAccountFiles::from_environment() {
         files.check()?;

@@ -2,16 +2,17 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use trihound::environment::{NtlmAccountFiles, NtlmEnvironmentError};
-use trihound::ntlm::{AccountLineFault, NtlmCredentialSource};
+use trihound::ntlm::{AccountLineFault, LocalVerifier, MemoryAccounts, NtlmCredentialSource};
 use trihound::sspi::{AcceptorRequirements, RegisteredPackage, SecurityFunctionTable};
 use trihound::sspi::{InitiatorRequirements, SecurityStatus};
 use trihound::{Acceptor, Initiator, NtHash, NtlmCredential, NtlmPolicy, NtlmRule};
-use trihound::{Ntlm, NtlmConfig};
+use trihound::{Ntlm, NtlmConfig, Package, Server};
 
 use crate::support::{Counted, Directory, realm};
 use crate::trace::Lines;
@@ -287,4 +288,34 @@ fn the_uses_of_ntlm_are_in_the_trace() {
         !told.contains("hunter2") && !told.contains("guessed4711"),
         "{told}"
     );
+}
+
+/// Run again by the test below, in a process whose NTLM_HASH_FILE is broken.
+#[test]
+fn a_server_with_a_verifier_of_its_own() {
+    let builder = || {
+        Server::builder()
+            .package(Package::Ntlm)
+            .ntlm_policy(NtlmPolicy::both(NtlmRule::Allow))
+    };
+    let own = LocalVerifier::new(MemoryAccounts::new());
+    builder().ntlm_verifier(Arc::new(own)).build().unwrap();
+    if std::env::var_os("NTLM_HASH_FILE").is_some() {
+        let error = builder().build().unwrap_err();
+        assert!(error.to_string().contains("line 1"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_nobody_would_ask_keeps_no_server_from_starting() {
+    let files = Files::new();
+    Files::write(&files.hashes(), "no account\n");
+    let again = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "accounts::a_server_with_a_verifier_of_its_own"])
+        .env("NTLM_HASH_FILE", files.hashes())
+        .env_remove("NTLM_USER_FILE")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&again.stdout);
+    assert!(told.contains("1 passed"), "{told}");
 }
