@@ -3,6 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 use trihound_crypto::OsRandom;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 use trihound_sansio::SystemClock;
