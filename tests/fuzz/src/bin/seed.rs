@@ -276,7 +276,10 @@ fn scripts(seeds: &mut Seeds) -> std::io::Result<()> {
         }
         seeds.put("ntlm-initiator", &[&[choices, 1]])?;
         seeds.put("ntlm-acceptor", &[&[choices, 0, 1]])?;
-        seeds.put("ntlm-acceptor", &[&[choices, 0, 0], &anonymous_authenticate()])?;
+        seeds.put(
+            "ntlm-acceptor",
+            &[&[choices, 0, 0], &anonymous_authenticate()],
+        )?;
     }
     // NTLM's sessions: by their flags, and by what is sent in which direction.
     for flags in [3u8, 2, 7, 8, 9, 0x13, 0x63, 0x70, 0x83, 0x82] {

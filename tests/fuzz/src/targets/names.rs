@@ -1,6 +1,7 @@
 //! Names in all their forms: what is read, shown and read again is the same name.
 
 use trihound_asn1::TransitedEncoding;
+use trihound_asn1::is_treacherous;
 use trihound_krb5::Principal;
 use trihound_krb5::ap::decode_transited;
 use trihound_sspi::{AccountName, ServicePrincipalName};
@@ -38,13 +39,13 @@ fn shown(name: &Principal) {
     assert_eq!(&imported, name);
     let text = name.to_string();
     // A name comes from a peer and goes to terminals and logs.
-    assert!(!text.contains(char::is_control), "{text:?}");
-    // MIT's form has escapes for these four; any other control character is shown as U+FFFD, so that
+    assert!(!text.contains(is_treacherous), "{text:?}");
+    // MIT's form has escapes for these four; any other treacherous character is shown as U+FFFD, so that
     // such a name has no text of its own.
     let has_text = |part: &[u8]| {
         std::str::from_utf8(part).is_ok_and(|part| {
             part.chars()
-                .all(|c| !c.is_control() || matches!(c, '\n' | '\t' | '\u{8}' | '\0'))
+                .all(|c| !is_treacherous(c) || matches!(c, '\n' | '\t' | '\u{8}' | '\0'))
         })
     };
     if name

@@ -110,9 +110,12 @@ impl World {
         let mut memory = vec![0; ROOM];
         let mut output = [SecBuffer::token(&mut memory)];
         let mut output = SecBufferDesc::new(&mut output);
-        let outcome =
-            self.table
-                .initialize_security_context(Some(self.client), context, request, &mut output);
+        let outcome = self.table.initialize_security_context(
+            Some(self.client),
+            context,
+            request,
+            &mut output,
+        );
         Call::of(outcome, &output)
     }
 
@@ -213,7 +216,10 @@ pub fn initiator(data: &[u8]) {
     let Some(EstablishedAttributes::Initiator(got)) = answer.attributes() else {
         let again = world.initialize(Some(context), &challenge);
         assert_eq!(again.status, SecurityStatus::SEC_E_INVALID_HANDLE);
-        world.table.delete_security_context(context).expect("deleted");
+        world
+            .table
+            .delete_security_context(context)
+            .expect("deleted");
         return;
     };
     // What was asked for is there, or the handshake failed.
@@ -266,7 +272,9 @@ pub fn acceptor(data: &[u8]) {
         return;
     };
     if !negotiate.is_empty() {
-        let asked = NegotiateMessage::parse(&negotiate).expect("it was taken").flags;
+        let asked = NegotiateMessage::parse(&negotiate)
+            .expect("it was taken")
+            .flags;
         let offered = ChallengeMessage::parse(&offer.token)
             .expect("a message of ours")
             .flags;
@@ -299,7 +307,10 @@ pub fn acceptor(data: &[u8]) {
     }
     // Nobody but alice has the hash, and she promised a MIC over all three messages.
     assert_eq!(world.name(acceptor), "EXAMPLE\\alice");
-    assert_eq!(authenticate, answer.token, "a changed AUTHENTICATE was believed");
+    assert_eq!(
+        authenticate, answer.token,
+        "a changed AUTHENTICATE was believed"
+    );
     assert_eq!(negotiate, honest, "a changed NEGOTIATE was believed");
     assert_eq!(world.session_key(initiator), world.session_key(acceptor));
 }
