@@ -432,8 +432,7 @@ fn row_169_streams_start_anew_after_the_mech_list_mic() {
     }
 }
 
-/// Conformance row 169: a stream that covered anything but a mechListMIC is not used again, and datagrams, which
-/// have no stream that goes on, are not touched.
+/// Conformance row 169: a stream that covered anything but a mechListMIC is not used again.
 #[test]
 fn row_169_a_used_stream_does_not_start_anew() {
     let (mut client, mut server) = pair(full());
