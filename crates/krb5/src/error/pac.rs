@@ -225,11 +225,8 @@ pub enum PacNotTrusted {
         /// The buffer.
         buffer: PacBufferType,
     },
-    /// The ticket whose signature is to be checked holds no PAC or cannot be encoded
-    /// (MS-PAC section 2.8.3).
-    #[error(
-        "the ticket to which the PAC should belong holds none, so its signature cannot be checked"
-    )]
+    /// The ticket whose signature is to be checked does not hold this PAC (MS-PAC section 2.8.3).
+    #[error("the ticket does not hold this PAC, so its signature cannot be checked")]
     TicketWithoutPac,
     /// PAC_CLIENT_INFO names somebody else than the ticket (MS-PAC section 2.7).
     #[error("the PAC is of {pac:?}, the ticket of {ticket}; it was taken from another ticket")]

@@ -73,7 +73,7 @@ impl UpnDnsInfo {
     /// [`InvalidPac::Truncated`], [`InvalidPac::NotUtf16`], [`InvalidPac::MalformedSid`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidPac> {
         let mut reader = Reader::new(bytes, Order::Little);
-        let mut place = |reader: &mut Reader<'_>| -> Result<(u16, u16), InvalidPac> {
+        let place = |reader: &mut Reader<'_>| -> Result<(u16, u16), InvalidPac> {
             let short = short(Self::NAME);
             Ok((reader.u16().map_err(short)?, reader.u16().map_err(short)?))
         };
@@ -129,7 +129,8 @@ pub struct PacSignatureData {
     pub signature_type: ChecksumType,
     /// The checksum.
     pub signature: Vec<u8>,
-    /// The first 16 bits of the key version of the read-only domain controller that made it.
+    /// The first 16 bits of the key version of the read-only domain controller that made it. In the KDC
+    /// signature no other signature covers it: it is a hint for finding the key.
     pub rodc_identifier: Option<u16>,
 }
 

@@ -34,7 +34,7 @@ pub use logon_info::{
 pub use ndr::{MAX_LIST, MAX_MEMBERSHIPS};
 pub use sid::{MAX_SUB_AUTHORITIES, Sid, SidTextError};
 pub use time::FileTime;
-pub use verify::{Demand, KdcChecks, PacCheck, PacVerified, TicketClient};
+pub use verify::{Demand, KdcChecks, PacCheck, PacVerified, TicketClient, pac_of_ticket};
 
 /// The longest PAC that is looked at, in bytes. A ticket that Windows takes has 65,535 at most.
 pub const MAX_PAC_LENGTH: usize = 1 << 20;

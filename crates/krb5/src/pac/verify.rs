@@ -10,7 +10,7 @@ use trihound_sansio::Timestamp;
 use super::{
     ClientInfo, FileTime, Pac, PacBufferType, PacInfoBuffer, PacSignatureData, UnverifiedPac,
 };
-use crate::{Error, InvalidPac, PacNotTrusted, Principal};
+use crate::{Error, PacNotTrusted, PeerMisbehaved, Principal};
 
 /// What stands for the PAC in the ticket over which the ticket signature is made
 /// (MS-PAC section 2.8.3).
@@ -62,9 +62,9 @@ pub struct KdcChecks<'a> {
     /// The key of krbtgt that the PAC names.
     pub key: &'a Key,
     /// The ticket in which the PAC came, decrypted.
-    pub ticket: Option<&'a EncTicketPart>,
+    pub ticket: &'a EncTicketPart,
     /// The ticket signature, which is in service tickets and not in ticket-granting tickets
-    /// (conformance row 99). Without [`Self::ticket`] it cannot be checked, which fails if it is required.
+    /// (conformance row 99).
     pub ticket_signature: Demand,
     /// The checksum over the full PAC, which KDCs before 2022 do not make (conformance row 100).
     pub full_checksum: Demand,
@@ -101,7 +101,7 @@ impl UnverifiedPac<'_> {
     /// check names, and gives what the PAC says.
     ///
     /// # Errors
-    /// [`PacNotTrusted`]: a signature, the client, the requestor. [`InvalidPac`]: a buffer is not what
+    /// [`PacNotTrusted`]: a signature, the client, the requestor. [`crate::InvalidPac`]: a buffer is not what
     /// its type says.
     pub fn verify(&self, check: &PacCheck<'_>) -> Result<(Pac, PacVerified), Error> {
         self.verify_server_signature(check.server_key)?;
@@ -109,7 +109,9 @@ impl UnverifiedPac<'_> {
         self.signature(PacBufferType::KDC_SIGNATURE)?;
         if let Some(kdc) = &check.kdc {
             self.verify_kdc_signature(kdc.key)?;
-            self.check_ticket_signature(kdc)?;
+            if self.wants(PacBufferType::TICKET_SIGNATURE, kdc.ticket_signature) {
+                self.verify_ticket_signature(kdc.key, kdc.ticket)?;
+            }
             if self.wants(PacBufferType::FULL_CHECKSUM, kdc.full_checksum) {
                 self.verify_full_checksum(kdc.key)?;
             }
@@ -125,7 +127,7 @@ impl UnverifiedPac<'_> {
     /// (MS-PAC section 2.8.1; conformance row 40).
     ///
     /// # Errors
-    /// [`PacNotTrusted`], [`InvalidPac`].
+    /// [`PacNotTrusted`], [`crate::InvalidPac`].
     pub fn verify_server_signature(&self, key: &Key) -> Result<(), Error> {
         let zeroed = self.with_zeroed(&[
             PacBufferType::SERVER_SIGNATURE,
@@ -137,7 +139,7 @@ impl UnverifiedPac<'_> {
     /// Verifies the KDC signature: over the server signature (MS-PAC section 2.8.2).
     ///
     /// # Errors
-    /// [`PacNotTrusted`], [`InvalidPac`].
+    /// [`PacNotTrusted`], [`crate::InvalidPac`].
     pub fn verify_kdc_signature(&self, key: &Key) -> Result<(), Error> {
         let server = self.signature(PacBufferType::SERVER_SIGNATURE)?;
         self.verify_signature(PacBufferType::KDC_SIGNATURE, key, &server.signature)
@@ -147,7 +149,7 @@ impl UnverifiedPac<'_> {
     /// zeroed (MS-PAC section 2.8.4; conformance row 100).
     ///
     /// # Errors
-    /// [`PacNotTrusted`], [`InvalidPac`].
+    /// [`PacNotTrusted`], [`crate::InvalidPac`].
     pub fn verify_full_checksum(&self, key: &Key) -> Result<(), Error> {
         let zeroed = self.with_zeroed(&[
             PacBufferType::SERVER_SIGNATURE,
@@ -158,25 +160,13 @@ impl UnverifiedPac<'_> {
     }
 
     /// Verifies the ticket signature: over the ticket's encrypted part with one zero byte in the PAC's
-    /// place (MS-PAC section 2.8.3; conformance row 99). That the ticket holds this very PAC is on the
-    /// caller, who found it there.
+    /// place (MS-PAC section 2.8.3; conformance row 99).
     ///
     /// # Errors
-    /// [`PacNotTrusted`], [`InvalidPac`]; the ticket cannot be encoded.
+    /// [`PacNotTrusted`], [`crate::InvalidPac`]; the ticket cannot be encoded.
     pub fn verify_ticket_signature(&self, key: &Key, ticket: &EncTicketPart) -> Result<(), Error> {
-        let signed = without_pac(ticket)?;
+        let signed = without_pac(ticket, self.bytes)?;
         self.verify_signature(PacBufferType::TICKET_SIGNATURE, key, &signed)
-    }
-
-    fn check_ticket_signature(&self, kdc: &KdcChecks<'_>) -> Result<(), Error> {
-        if !self.wants(PacBufferType::TICKET_SIGNATURE, kdc.ticket_signature) {
-            return Ok(());
-        }
-        match (kdc.ticket, kdc.ticket_signature) {
-            (Some(ticket), _) => self.verify_ticket_signature(kdc.key, ticket),
-            (None, Demand::IfPresent) => Ok(()),
-            (None, Demand::Required) => Err(PacNotTrusted::TicketWithoutPac.into()),
-        }
     }
 
     fn wants(&self, buffer: PacBufferType, demand: Demand) -> bool {
@@ -242,7 +232,7 @@ impl UnverifiedPac<'_> {
 
 /// The DER of the ticket's encrypted part with [`PLACEHOLDER`] for the PAC. This is made anew and not
 /// kept as received, since what was signed never travels.
-fn without_pac(ticket: &EncTicketPart) -> Result<Vec<u8>, Error> {
+fn without_pac(ticket: &EncTicketPart, bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let mut ticket = ticket.clone();
     let elements = ticket.authorization_data.as_mut().into_iter().flatten();
     for element in elements {
@@ -250,7 +240,7 @@ fn without_pac(ticket: &EncTicketPart) -> Result<Vec<u8>, Error> {
             && let Ok(mut inner) = AuthorizationData::from_der(&element.ad_data)
             && let Some(pac) = inner
                 .iter_mut()
-                .find(|element| element.ad_type == ad_type::AD_WIN2K_PAC)
+                .find(|element| is_pac(element) && *element.ad_data == *bytes)
         {
             *pac = AuthorizationDataElement::new(ad_type::AD_WIN2K_PAC, PLACEHOLDER.to_vec());
             *element = AuthorizationDataElement::new(ad_type::AD_IF_RELEVANT, inner.to_der()?);
@@ -258,6 +248,32 @@ fn without_pac(ticket: &EncTicketPart) -> Result<Vec<u8>, Error> {
         }
     }
     Err(PacNotTrusted::TicketWithoutPac.into())
+}
+
+fn is_pac(element: &AuthorizationDataElement) -> bool {
+    element.ad_type == ad_type::AD_WIN2K_PAC
+}
+
+/// The PAC in a ticket, within AD-IF-RELEVANT (MS-PAC section 3.2); `None` where there is none, which
+/// is not the same as a PAC without groups (conformance row 43).
+///
+/// # Errors
+/// [`PeerMisbehaved::AuthorizationDataMalformed`].
+pub fn pac_of_ticket(ticket: &EncTicketPart) -> Result<Option<Vec<u8>>, Error> {
+    for element in ticket.authorization_data.iter().flatten() {
+        if element.ad_type != ad_type::AD_IF_RELEVANT {
+            continue;
+        }
+        let inner = AuthorizationData::from_der(&element.ad_data).map_err(|_| {
+            PeerMisbehaved::AuthorizationDataMalformed {
+                ad_type: element.ad_type,
+            }
+        })?;
+        if let Some(pac) = inner.iter().find(|element| is_pac(element)) {
+            return Ok(Some(pac.ad_data.to_vec()));
+        }
+    }
+    Ok(None)
 }
 
 /// PAC_CLIENT_INFO against the ticket (MS-PAC section 2.7; conformance row 42).
