@@ -173,14 +173,19 @@ pub enum InvalidPac {
         /// Inside.
         found: u16,
     },
-    /// Claims are compressed in a way that is not read here (MS-ADTS section 2.2.18.8).
+    /// Claims are compressed in a way that is not read here (MS-ADTS section 2.2.18.4).
     #[error(
-        "the claims are compressed with format {format}, which is not supported; only what is not compressed is read"
+        "the claims are compressed with format {format}; read are format 0, which is none, and format 4, which is XPRESS with Huffman codes"
     )]
     ClaimsCompressed {
-        /// The format's number: 2 LZNT1, 3 XPRESS, 4 XPRESS with Huffman codes.
+        /// The format's number: 2 LZNT1, 3 XPRESS.
         format: u16,
     },
+    /// Compressed claims that no compressor wrote (MS-XCA section 2.2.4).
+    #[error(
+        "the compressed claims do not decompress; they were altered, or their issuer is faulty"
+    )]
+    ClaimsCorrupt,
 }
 
 /// A PAC that is well-formed and must not be believed. Nothing of it was used.
@@ -250,9 +255,9 @@ pub enum PacNotTrusted {
     #[error("the ticket was requested by {requestor}, and its PAC is of {user}")]
     RequestorDiffers {
         /// The SID in PAC_REQUESTOR.
-        requestor: Sid,
+        requestor: Box<Sid>,
         /// The user's SID.
-        user: Sid,
+        user: Box<Sid>,
     },
     /// UPN_DNS_INFO has another SID than the logon information (MS-PAC section 2.10).
     #[error(
@@ -260,8 +265,8 @@ pub enum PacNotTrusted {
     )]
     UserSidsDiffer {
         /// The SID in KERB_VALIDATION_INFO.
-        logon_info: Sid,
+        logon_info: Box<Sid>,
         /// The SID in UPN_DNS_INFO.
-        upn_dns_info: Sid,
+        upn_dns_info: Box<Sid>,
     },
 }

@@ -1,11 +1,16 @@
 //! Claims: what a domain says about a user or a device beyond groups (MS-PAC sections 2.11 and 2.13;
 //! MS-ADTS section 2.2.18).
 
-use super::ndr::{MAX_LIST, Ndr};
+use super::ndr::{MAX_LIST, Ndr, to_usize};
+use super::xpress;
 use crate::InvalidPac;
 
 /// CLAIMS_COMPRESSION_FORMAT_NONE (MS-ADTS section 2.2.18.4).
 const COMPRESSION_NONE: u16 = 0;
+/// CLAIMS_COMPRESSION_FORMAT_XPRESS_HUFF, the one that domain controllers use.
+const COMPRESSION_XPRESS_HUFF: u16 = 4;
+/// The most bytes of claims after decompression (conformance row 191).
+pub const MAX_CLAIMS_LENGTH: u32 = 1 << 20;
 const METADATA: &str = "CLAIMS_SET_METADATA";
 const SET: &str = "CLAIMS_SET";
 
@@ -61,8 +66,8 @@ impl ClaimsSet {
     /// Reads the buffer of type 13 or 15; one without a byte holds no claims.
     ///
     /// # Errors
-    /// [`InvalidPac::ClaimsCompressed`]: only claims that are not compressed are read. Else
-    /// [`InvalidPac`]: not NDR, cut off, counts that disagree or are over their bounds.
+    /// [`InvalidPac`]: not NDR, cut off, counts that disagree or are over their bounds, compressed
+    /// otherwise than with XPRESS and Huffman codes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidPac> {
         if bytes.is_empty() {
             return Ok(Self::default());
@@ -78,11 +83,8 @@ impl ClaimsSet {
             ndr.pointer()?;
             ndr.bytes("claims", set)?
         };
-        if format != COMPRESSION_NONE {
-            return Err(InvalidPac::ClaimsCompressed { format });
-        }
         // MS-ADTS 2.2.18.8: without compression both sizes are of the same bytes.
-        if usize::try_from(uncompressed).ok() != Some(set.len()) {
+        if format == COMPRESSION_NONE && to_usize(uncompressed) != set.len() {
             return Err(InvalidPac::CountsDiffer {
                 structure: METADATA,
                 field: "bytes of claims",
@@ -90,10 +92,23 @@ impl ClaimsSet {
                 found: u32::try_from(set.len()).unwrap_or(u32::MAX),
             });
         }
-        if set.is_empty() {
-            return Ok(Self::default());
+        if uncompressed > MAX_CLAIMS_LENGTH {
+            return Err(InvalidPac::TooMany {
+                structure: METADATA,
+                field: "bytes of claims",
+                count: uncompressed,
+                limit: MAX_CLAIMS_LENGTH,
+            });
         }
-        Self::read(&mut Ndr::open(set, SET)?)
+        match format {
+            _ if uncompressed == 0 => Ok(Self::default()),
+            COMPRESSION_NONE => Self::read(&mut Ndr::open(set, SET)?),
+            COMPRESSION_XPRESS_HUFF => {
+                let set = xpress::decompress(set, to_usize(uncompressed))?;
+                Self::read(&mut Ndr::open(&set, SET)?)
+            }
+            format => Err(InvalidPac::ClaimsCompressed { format }),
+        }
     }
 
     fn read(ndr: &mut Ndr<'_>) -> Result<Self, InvalidPac> {

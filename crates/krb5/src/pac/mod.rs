@@ -17,12 +17,15 @@ mod ndr;
 mod sid;
 mod time;
 mod verify;
+mod xpress;
 
 use crate::InvalidPac;
 use crate::reader::{Order, Reader, Short};
 
 pub use buffer::{Pac, PacBuffer, PacBufferType};
-pub use claims::{ClaimEntry, ClaimValues, ClaimsArray, ClaimsSet, ClaimsSource};
+pub use claims::{
+    ClaimEntry, ClaimValues, ClaimsArray, ClaimsSet, ClaimsSource, MAX_CLAIMS_LENGTH,
+};
 pub use info::{
     ClientInfo, CredentialInfo, PacAttributes, PacSignatureData, S4uDelegationInfo, SamNameAndSid,
     UpnDnsInfo,

@@ -214,7 +214,7 @@ impl<'a> Ndr<'a> {
             offset: self.reader.offset(),
         };
         // MS-DTYP 2.3.10: lengths are in bytes and even, Length is at most MaximumLength.
-        if header.length % 2 != 0 || header.length > header.maximum_length {
+        if !header.length.is_multiple_of(2) || header.length > header.maximum_length {
             return Err(contradiction);
         }
         if !header.present {

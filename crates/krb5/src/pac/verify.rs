@@ -8,7 +8,8 @@ use trihound_crypto::{Error as CryptoError, Key, KeyUsage};
 use trihound_sansio::Timestamp;
 
 use super::{
-    ClientInfo, FileTime, Pac, PacBufferType, PacInfoBuffer, PacSignatureData, UnverifiedPac,
+    ClientInfo, FileTime, KerbValidationInfo, Pac, PacBufferType, PacInfoBuffer, PacSignatureData,
+    UnverifiedPac,
 };
 use crate::{Error, PacNotTrusted, PeerMisbehaved, Principal};
 
@@ -317,14 +318,14 @@ fn same_client(name: &str, client: &TicketClient<'_>) -> bool {
 
 /// All the places that tell the user's SID tell the same one.
 fn check_sids(pac: &Pac, requestor: Demand) -> Result<(), PacNotTrusted> {
-    let logon_info = pac.logon_info().and_then(|info| info.user_sid());
+    let logon_info = pac.logon_info().and_then(KerbValidationInfo::user_sid);
     // MS-PAC 2.10: Sid is the user's, whom KERB_VALIDATION_INFO describes.
     if let (Some(logon_info), Some(upn_dns_info)) = (logon_info, pac.upn_sid())
         && logon_info != upn_dns_info
     {
         return Err(PacNotTrusted::UserSidsDiffer {
-            logon_info,
-            upn_dns_info,
+            logon_info: Box::new(logon_info),
+            upn_dns_info: Box::new(upn_dns_info),
         });
     }
     match (pac.requestor(), requestor) {
@@ -335,8 +336,8 @@ fn check_sids(pac: &Pac, requestor: Demand) -> Result<(), PacNotTrusted> {
         // MS-PAC 2.15: UserSid is of the client that the ticket was given to (CVE-2021-42287).
         (Some(requestor), _) => match pac.user_sid() {
             Some(user) if user != *requestor => Err(PacNotTrusted::RequestorDiffers {
-                requestor: *requestor,
-                user,
+                requestor: Box::new(*requestor),
+                user: Box::new(user),
             }),
             _ => Ok(()),
         },

@@ -2,8 +2,8 @@
 
 use trihound_krb5::pac::{
     ClaimEntry, ClaimValues, ClaimsSet, ClaimsSource, ClientInfo, DeviceInfo, FileTime,
-    KerbValidationInfo, MAX_MEMBERSHIPS, PacAttributes, PacBuffer, S4uDelegationInfo, Sid,
-    UpnDnsInfo, danger,
+    KerbValidationInfo, MAX_CLAIMS_LENGTH, MAX_MEMBERSHIPS, PacAttributes, PacBuffer,
+    S4uDelegationInfo, Sid, UpnDnsInfo, danger,
 };
 use trihound_sansio::Timestamp;
 
@@ -345,6 +345,28 @@ fn claims_have_values_of_their_types() {
     assert_eq!(ClaimsSet::from_bytes(&[]).unwrap(), ClaimsSet::default());
 }
 
+/// Every byte as a code of nine bits: XPRESS with Huffman codes that saves nothing.
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let bits: Vec<u16> = bytes
+        .iter()
+        .flat_map(|byte| (0..9).rev().map(move |bit| u16::from(*byte) >> bit & 1))
+        .collect();
+    let mut all = vec![0x99; 256];
+    for word in bits.chunks(16) {
+        let number = word.iter().fold(0, |number, bit| number << 1 | bit);
+        all.extend((number << (16 - word.len())).to_le_bytes());
+    }
+    all.extend([0; 4]);
+    all
+}
+
+#[test]
+fn compressed_claims_are_the_same_claims() {
+    let set = claims_set(1, 1, 1);
+    let found = ClaimsSet::from_bytes(&metadata(&compressed(&set), 4, set.len() as u32));
+    assert_eq!(found, claims(1, 1, 1));
+}
+
 /// Conformance row 191.
 #[test]
 fn row_191_claims_that_are_not_as_announced_are_refused() {
@@ -365,12 +387,23 @@ fn row_191_claims_that_are_not_as_announced_are_refused() {
         })
     );
     let set = claims_set(1, 1, 1);
-    for format in [2, 3, 4] {
+    for format in [1, 2, 3, 5] {
         assert_eq!(
-            ClaimsSet::from_bytes(&metadata(&set, format, 1 << 30)),
+            ClaimsSet::from_bytes(&metadata(&set, format, 1000)),
             Err(InvalidPac::ClaimsCompressed { format })
         );
     }
+    // A few bytes that say that they are a gigabyte.
+    assert_eq!(
+        ClaimsSet::from_bytes(&metadata(&set, 4, 1 << 30)),
+        Err(InvalidPac::TooMany {
+            structure: "CLAIMS_SET_METADATA",
+            field: "bytes of claims",
+            count: 1 << 30,
+            limit: MAX_CLAIMS_LENGTH
+        })
+    );
+    assert!(ClaimsSet::from_bytes(&metadata(&set, 4, 1000)).is_err());
     assert!(matches!(
         ClaimsSet::from_bytes(&metadata(&set, 0, set.len() as u32 + 1)),
         Err(InvalidPac::CountsDiffer { .. })
@@ -381,7 +414,7 @@ fn row_191_claims_that_are_not_as_announced_are_refused() {
 #[test]
 fn claims_are_read_when_asked_for() {
     let mut issue = Issue::new();
-    let compressed = metadata(&claims_set(1, 1, 1), 4, 1000);
+    let compressed = metadata(&claims_set(1, 1, 1), 3, 1000);
     issue
         .buffers
         .push((PacBufferType::CLIENT_CLAIMS, compressed));
@@ -389,7 +422,7 @@ fn claims_are_read_when_asked_for() {
     let pac = accept(&issue, &issue.sign()).unwrap();
     assert_eq!(
         pac.client_claims(),
-        Err(InvalidPac::ClaimsCompressed { format: 4 })
+        Err(InvalidPac::ClaimsCompressed { format: 3 })
     );
     assert_eq!(pac.device_claims(), Ok(None));
     let unknown = PacBuffer::Unknown(PacBufferType(77), vec![1, 2, 3]);

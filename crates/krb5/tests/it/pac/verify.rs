@@ -281,7 +281,7 @@ fn row_100_the_full_checksum_covers_the_pac() {
 fn row_101_the_requestor_is_the_user() {
     let requestor = domain().member(USER + 1).unwrap();
     let issue = Issue::new().set(PacBufferType::REQUESTOR, requestor.to_bytes());
-    let user = user();
+    let (requestor, user) = (Box::new(requestor), Box::new(user()));
     assert_eq!(
         not_trusted(accept(&issue, &issue.sign())),
         PacNotTrusted::RequestorDiffers { requestor, user }
@@ -310,8 +310,8 @@ fn row_44_the_user_is_known_by_one_sid() {
     assert_eq!(
         not_trusted(accept(&issue, &issue.sign())),
         PacNotTrusted::UserSidsDiffer {
-            logon_info: user(),
-            upn_dns_info: other
+            logon_info: Box::new(user()),
+            upn_dns_info: Box::new(other)
         }
     );
     let issue = Issue::new().without(PacBufferType::LOGON_INFO);

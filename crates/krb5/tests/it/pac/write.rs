@@ -263,7 +263,8 @@ impl Issue {
         }
     }
 
-    pub(super) fn set(mut self, kind: PacBufferType, contents: Vec<u8>) -> Self {
+    pub(super) fn set(mut self, kind: PacBufferType, contents: impl Into<Vec<u8>>) -> Self {
+        let contents = contents.into();
         for buffer in &mut self.buffers {
             if buffer.0 == kind {
                 buffer.1.clone_from(&contents);
