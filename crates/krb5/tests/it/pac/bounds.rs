@@ -1,5 +1,7 @@
 //! The directory: counts, sizes, offsets, boundaries.
 
+use trihound_krb5::pac::danger;
+
 use super::*;
 
 const KINDS: [PacBufferType; 2] = [PacBufferType::LOGON_INFO, PacBufferType::SERVER_SIGNATURE];
@@ -149,5 +151,39 @@ fn row_41_every_cut_of_a_pac_is_refused() {
     let end = place(&bytes, PacBufferType::FULL_CHECKSUM).unwrap().end;
     for length in 0..end {
         assert!(UnverifiedPac::parse(&bytes[..length]).is_err(), "{length}");
+    }
+}
+
+/// Conformance rows 41 and 191: a PAC with any byte changed gives an answer from every reader, and what
+/// was changed is never believed.
+#[test]
+fn row_41_damaged_pacs_give_an_answer_everywhere() {
+    let issue = Issue::new();
+    let whole = issue.sign();
+    for index in 0..whole.len() {
+        for value in [0, 1, 8, 0x7f, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[index] = value;
+            let Ok(unverified) = UnverifiedPac::parse(&bytes) else {
+                continue;
+            };
+            for buffer in unverified.buffers() {
+                let end = buffer.offset + u64::from(buffer.size);
+                assert!(end <= bytes.len() as u64);
+            }
+            if let Ok(pac) = danger::read_without_verifying(&unverified) {
+                let groups = pac.logon_info().map_or(0, |info| info.groups().count());
+                assert!(groups * 8 <= bytes.len());
+                let _either = (pac.client_claims(), pac.device_claims());
+            }
+            let believed = unverified.verify_full_checksum(&issue.kdc).is_ok();
+            let covered = [
+                PacBufferType::SERVER_SIGNATURE,
+                PacBufferType::KDC_SIGNATURE,
+            ]
+            .iter()
+            .all(|kind| !place(&whole, *kind).unwrap().contains(&index));
+            assert!(!(believed && covered && bytes != whole), "byte {index}");
+        }
     }
 }
