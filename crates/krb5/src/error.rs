@@ -10,9 +10,11 @@ use trihound_sansio::{RandomFailure, Timestamp, TransportFailure};
 use crate::ReplayError;
 
 mod kdc;
+mod pac;
 mod peer;
 
 pub use kdc::{KdcMisbehaved, KdcRefused};
+pub use pac::{InvalidPac, PacNotTrusted};
 pub use peer::{PeerMisbehaved, PeerRefused};
 
 /// Why an exchange with a KDC or with a peer failed.
@@ -34,6 +36,12 @@ pub enum Error {
     /// The acceptor answered with a KRB-ERROR.
     #[error(transparent)]
     PeerRefused(Box<PeerRefused>),
+    /// The bytes of a ticket's PAC are not a PAC.
+    #[error(transparent)]
+    InvalidPac(#[from] InvalidPac),
+    /// A ticket's PAC must not be believed.
+    #[error(transparent)]
+    PacNotTrusted(#[from] PacNotTrusted),
     /// What the other side wants is well-formed and not permitted here.
     #[error(transparent)]
     Policy(#[from] Policy),
@@ -314,6 +322,8 @@ impl Error {
         match self {
             Self::InvalidMessage(_) => Some(error_code::KRB_AP_ERR_MSG_TYPE),
             Self::PeerMisbehaved(fault) => Some(fault.krb_error_code()),
+            // One code for all, so that the peer learns nothing of which check failed.
+            Self::InvalidPac(_) | Self::PacNotTrusted(_) => Some(error_code::KRB_AP_ERR_MODIFIED),
             Self::Policy(fault) => Some(fault.krb_error_code()),
             Self::Credential(CredentialFailure::NoKeyForTicket { .. }) => {
                 Some(error_code::KRB_AP_ERR_NOKEY)

@@ -14,6 +14,7 @@ mod error;
 mod kdc_reply;
 pub mod keytab;
 pub mod name;
+pub mod pac;
 pub mod profile;
 mod reader;
 mod refusal;
@@ -35,8 +36,8 @@ pub use cred::{build_krb_cred, read_krb_cred};
 pub use credentials::{Credentials, KeyMaterial};
 pub use environment::Environment;
 pub use error::{
-    ApiMisuse, CredentialFailure, Error, InvalidMessage, KdcMisbehaved, KdcRefused, PeerMisbehaved,
-    PeerRefused, Policy,
+    ApiMisuse, CredentialFailure, Error, InvalidMessage, InvalidPac, KdcMisbehaved, KdcRefused,
+    PacNotTrusted, PeerMisbehaved, PeerRefused, Policy,
 };
 pub use kdc_reply::KdcReplyVerified;
 pub use keytab::{

@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     target("kcm-reply", 4096, targets::kcm_reply::run),
     target("keyring", 4096, targets::keyring::run),
     target("krb-cred", 2048, targets::krb_cred::run),
+    target("pac", 4096, targets::pac::run),
     target("krb5-conf", 4096, targets::conf::run),
     target("names", 512, targets::names::run),
     target("tokens", 1024, targets::tokens::run),

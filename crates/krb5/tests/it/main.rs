@@ -23,6 +23,7 @@ mod keytab_order;
 mod kirbi;
 mod local_names;
 mod names;
+mod pac;
 mod profile;
 mod replay;
 mod samples;

@@ -24,6 +24,7 @@ mod negotiate_toy;
 pub mod ntlm_handshake;
 pub mod ntlm_messages;
 pub mod ntlm_tokens;
+pub mod pac;
 pub mod spnego;
 pub mod tgs_exchange;
 pub mod tokens;

@@ -2,20 +2,16 @@ use serde_json::Value;
 use trihound_asn1::gss::{TokenId, unwrap_token};
 use trihound_asn1::spnego::{self, InitialToken};
 use trihound_asn1::{
-    ApRep, ApReq, AsRep, AsReq, Authenticator, AuthorizationData, ChangePasswdData, EncTicketPart,
-    KdcRep, KdcReq, KerberosTime, KrbCred, KrbError, KrbPriv, Message, PrincipalName, Realm,
-    TgsRep, TgsReq,
+    ApRep, ApReq, AsRep, AsReq, Authenticator, ChangePasswdData, EncTicketPart, KdcRep, KdcReq,
+    KerberosTime, KrbCred, KrbError, KrbPriv, Message, PrincipalName, Realm, TgsRep, TgsReq,
 };
 use trihound_crypto::{Enctype, Key, KeyUsage};
+use trihound_krb5::pac::{UnverifiedPac, pac_of_ticket};
 use trihound_sansio::Timestamp;
 
 use super::crypto::{key, policy};
 use super::{Ran, Stop, ensure, must, refused};
 use crate::fields::{Fault, Fields};
-
-/// AD-IF-RELEVANT (RFC 4120 5.2.6.1) and AD-WIN2K-PAC (MS-PAC 3).
-const AD_IF_RELEVANT: i32 = 1;
-const AD_WIN2K_PAC: i32 = 128;
 
 pub(super) fn parse(input: &Fields<'_>, output: &Fields<'_>) -> Ran {
     let message = input.bytes("message")?;
@@ -167,8 +163,14 @@ pub(super) fn ap_req_decrypt(input: &Fields<'_>, output: &Fields<'_>) -> Ran {
     if output.has("ticket") {
         same_ticket(&part, &output.object("ticket")?)?;
     }
-    output.same_truth("pac_present", has_pac(part.authorization_data.as_ref()))?;
-    output.leave_out("pac_server_signature_valid", "PAC is not supported");
+    let pac = must("the PAC", pac_of_ticket(&part))?;
+    output.same_truth("pac_present", pac.is_some())?;
+    if output.has("pac_server_signature_valid") {
+        let pac = pac.ok_or_else(|| "the ticket has no PAC".to_owned())?;
+        let pac = must("the PAC", UnverifiedPac::parse(&pac))?;
+        let verified = pac.verify_server_signature(&service);
+        output.same_truth("pac_server_signature_valid", verified.is_ok())?;
+    }
 
     let session = must("the session key", session_key(&part))?;
     let sealed = request.authenticator.cipher.as_ref();
@@ -194,17 +196,7 @@ fn session_key(part: &EncTicketPart) -> Result<Key, trihound_crypto::Error> {
     )
 }
 
-fn has_pac(data: Option<&AuthorizationData>) -> bool {
-    data.into_iter()
-        .flatten()
-        .filter(|element| element.ad_type == AD_IF_RELEVANT)
-        .any(|element| {
-            let inner = AuthorizationData::from_der(element.ad_data.as_ref());
-            inner.is_ok_and(|inner| inner.iter().any(|element| element.ad_type == AD_WIN2K_PAC))
-        })
-}
-
-fn same_ticket(part: &EncTicketPart, expected: &Fields<'_>) -> Result<(), Fault> {
+pub(super) fn same_ticket(part: &EncTicketPart, expected: &Fields<'_>) -> Result<(), Fault> {
     expected.same_bytes("flags", &part.flags.bits().to_be_bytes())?;
     expected.same_number("session_etype", part.key.keytype.into())?;
     expected.same_bytes("session_key", part.key.keyvalue.expose())?;

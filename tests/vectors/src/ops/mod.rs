@@ -4,6 +4,7 @@ mod files;
 mod gss;
 mod messages;
 mod ntlm;
+mod pac;
 mod spnego;
 
 use std::fmt;
@@ -20,8 +21,6 @@ pub enum NotSupported {
     Pkinit,
     /// MS-CSSP.
     CredSsp,
-    /// MS-PAC.
-    Pac,
     /// RFC 6803, enctypes 25 and 26.
     Camellia,
     /// RFC 4757's export variant, enctype 24.
@@ -34,7 +33,6 @@ impl fmt::Display for NotSupported {
             Self::Spake => "SPAKE",
             Self::Pkinit => "PKINIT",
             Self::CredSsp => "CredSSP",
-            Self::Pac => "PAC",
             Self::Camellia => "Camellia",
             Self::Rc4Exp => "RC4-EXP",
         })
@@ -117,6 +115,10 @@ pub(crate) fn run_vector(op: &str, input: &Fields<'_>, output: &Fields<'_>) -> O
         "spnego_parse" => spnego::token(input, output),
         "mech_list_mic_ntlm" => spnego::mech_list_mic_ntlm(input, output),
         "negoex_parse" => spnego::negoex(input, output),
+        "pac_parse" => pac::parse(input, output),
+        "kerb_validation_info" => pac::validation_info(input, output),
+        "claims_parse" => pac::claims(input, output),
+        "ticket_pac" => pac::ticket(input, output),
         other => match not_supported(other) {
             Some(what) => Err(Stop::NotSupported(what)),
             None => Err(Stop::Fault(format!(
@@ -137,7 +139,6 @@ fn not_supported(op: &str) -> Option<NotSupported> {
         "spake" => NotSupported::Spake,
         "octetstring2key" | "agile_kdf" => NotSupported::Pkinit,
         "tsrequest_parse" | "tscredentials_parse" | "pubkey_hash" => NotSupported::CredSsp,
-        "pac_parse" | "ticket_pac" | "kerb_validation_info" | "claims_parse" => NotSupported::Pac,
         _ => return None,
     })
 }
