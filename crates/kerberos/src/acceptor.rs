@@ -1,7 +1,7 @@
 //! The acceptor's handshake.
 
 use tracing::debug;
-use trihound_asn1::gss::{GssFlags, TokenId, is_framed};
+use trihound_asn1::gss::{GssChecksum, GssFlags, TokenId, is_framed};
 use trihound_asn1::{ApOptions, ApReq, Message};
 use trihound_krb5::ap::{
     self, AcceptPolicy, AcceptedApReq, Agreement, ApRepOptions, BindingDemand,
@@ -15,8 +15,10 @@ use trihound_sspi::{
 };
 
 use crate::attributes::{acceptor_attributes, normalized};
+use crate::authorization;
 use crate::context::{Outcome, State, frame, unframe};
 use crate::credential::{Inbound, KerberosCredential};
+use crate::delegation;
 use crate::error::{Error, TokenError, sspi_error};
 use crate::initiator::bindings_hash;
 use crate::session::{AcceptorProofs, Facts, LastLeg, Proofs, Session};
@@ -144,18 +146,23 @@ impl Demand<'_> {
             },
             environment,
         )?;
-        let (flags, bindings) = self.check_checksum(&accepted)?;
+        let (checksum, flags, bindings) = self.check_checksum(&accepted)?;
         // MS-KILE section 3.4.5.1: framing is left out in DCE style only.
         if self.raw && !flags.contains(GssFlags::DCE_STYLE) {
             return Err(TokenError::FramingMissing.into());
         }
-        self.answer(accepted, flags, bindings, environment)
+        let authorization = authorization::of_ticket(&accepted)?;
+        let delegated = delegation::received(&checksum, &accepted, environment)?;
+        let mut facts = self.facts(&accepted, flags, environment);
+        facts.authorization = Some(Box::new(authorization));
+        facts.delegated = delegated;
+        self.answer(accepted, facts, bindings, environment)
     }
 
     fn check_checksum(
         &self,
         accepted: &AcceptedApReq,
-    ) -> Result<(GssFlags, ChannelBindingChecked), Error> {
+    ) -> Result<(GssChecksum, GssFlags, ChannelBindingChecked), Error> {
         let (checksum, checked) =
             check_gss_checksum(accepted, &self.bindings).map_err(Error::Kerberos)?;
         let proxied = self
@@ -175,17 +182,17 @@ impl Demand<'_> {
         );
         // A delegated ticket is not used yet, so the context does not have it.
         flags.remove(GssFlags::DELEG);
-        Ok((flags, checked))
+        Ok((checksum, flags, checked))
     }
 
     fn answer(
         &self,
         accepted: AcceptedApReq,
-        flags: GssFlags,
+        facts: Facts,
         bindings: ChannelBindingChecked,
         environment: &Environment,
     ) -> Result<Outcome, Error> {
-        let facts = self.facts(&accepted, flags, environment);
+        let flags = facts.flags;
         let raw = flags.contains(GssFlags::DCE_STYLE);
         let (agreement, reply, third_leg) = if flags.contains(GssFlags::MUTUAL) {
             let options = ApRepOptions {
@@ -236,6 +243,8 @@ impl Demand<'_> {
                 self.requirements,
             )),
             time_offset: 0,
+            authorization: None,
+            delegated: None,
         }
     }
 }

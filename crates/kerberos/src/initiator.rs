@@ -178,6 +178,8 @@ impl Plan {
             flags: self.flags,
             attributes: EstablishedAttributes::Initiator(attributes),
             time_offset: self.outbound.time_offset()?,
+            authorization: None,
+            delegated: None,
         };
         let session = Session::new(
             agreement,

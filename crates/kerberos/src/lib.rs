@@ -22,10 +22,12 @@
 mod acceptor;
 mod acquire;
 mod attributes;
+mod authorization;
 mod buffers;
 mod context;
 mod credential;
 pub mod danger;
+mod delegation;
 mod error;
 mod hostname;
 mod initiator;

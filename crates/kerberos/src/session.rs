@@ -9,13 +9,14 @@ use trihound_krb5::ap::{
     Agreement, ApReplyVerified, AuthenticatorVerified, ChannelBindingChecked,
     MutualAuthNotRequested,
 };
-use trihound_krb5::{Environment, NotReplayed, Principal};
+use trihound_krb5::{Credentials, Environment, NotReplayed, Principal};
 use trihound_sansio::Timestamp;
 use trihound_sspi::{
     AccessToken, Established, EstablishedAttributes, Expiry, ImpersonationLevel, MechListMic,
     SECQOP_WRAP_NO_ENCRYPT, SecBufferDesc,
 };
 
+use crate::authorization::Authorization;
 use crate::buffers;
 use crate::error::{ContextError, Error, sspi_error};
 use crate::messages::{MessageSession, SessionParameters};
@@ -79,6 +80,10 @@ pub(crate) struct Facts {
     pub(crate) attributes: EstablishedAttributes,
     /// The KDC's clock less ours, in microseconds.
     pub(crate) time_offset: i64,
+    /// What an authority vouched for about the client; acceptors only.
+    pub(crate) authorization: Option<Box<Authorization>>,
+    /// The tickets that the client delegated; acceptors only.
+    pub(crate) delegated: Option<Vec<Credentials>>,
 }
 
 /// An established context.

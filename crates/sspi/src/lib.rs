@@ -26,6 +26,7 @@ mod package;
 pub mod parts;
 mod registered;
 mod rules;
+mod settings;
 mod slab;
 mod status;
 mod table;
@@ -60,6 +61,7 @@ pub use package::{
 };
 pub use registered::RegisteredPackage;
 pub use rules::{Askers, AttributeRule, attribute_rules};
+pub use settings::CredentialSettings;
 pub use status::SecurityStatus;
 pub use table::{
     AcquiredCredential, ContextSealer, HandshakeOutcome, SecurityFunctionTable,

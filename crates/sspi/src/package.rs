@@ -5,9 +5,9 @@ use trihound_secret::SecretBytes;
 
 use crate::{
     AcceptorAttributes, AcceptorRequirements, AccessToken, ContextAttribute, ContextAttributeValue,
-    CredentialAttribute, CredentialAttributeValue, CredentialUse, Error, Expiry, ExportFlags,
-    FunctionSet, Identity, InitiatorAttributes, InitiatorRequirements, InputDesc, SecBufferDesc,
-    SecPkgInfo, SecurityStatus,
+    CredentialAttribute, CredentialAttributeValue, CredentialSettings, CredentialUse, Error,
+    Expiry, ExportFlags, FunctionSet, Identity, InitiatorAttributes, InitiatorRequirements,
+    InputDesc, SecBufferDesc, SecPkgInfo, SecurityStatus,
 };
 
 /// A security package: what stands behind the function table.
@@ -235,6 +235,9 @@ pub struct AcquireRequest<'a> {
     /// `PackageList` of SEC_WINNT_AUTH_IDENTITY_EX: the packages that Negotiate may use, such as
     /// `Kerberos` or `!NTLM`; `None` leaves the choice to it. Other packages do not look at it.
     pub package_list: Option<&'a str>,
+    /// Where the credential's tickets and keys are, and how its logins are made; `None` is the
+    /// environment's. A package refuses what it is given and does not do.
+    pub settings: Option<&'a CredentialSettings>,
     /// The thread's access token, when it impersonates.
     pub impersonation: Option<&'a Arc<AccessToken>>,
 }
@@ -248,6 +251,7 @@ impl AcquireRequest<'_> {
             credential_use,
             identity: None,
             package_list: None,
+            settings: None,
             impersonation: None,
         }
     }

@@ -132,7 +132,7 @@ impl Side {
                 credential_use,
                 identity: identity.as_ref(),
                 package_list: flags.package_list.as_deref(),
-                impersonation: None,
+                ..AcquireRequest::new(credential_use)
             },
         )?;
         let credential = table.own_credential(acquired.credential)?;

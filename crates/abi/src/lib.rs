@@ -1,0 +1,1 @@
+//! SSPI's C interface.
