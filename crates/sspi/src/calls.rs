@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use trihound_sansio::Reply;
 
+use crate::impersonation::{self, Impersonation, TableCall};
 use crate::registered::ErasedPackage;
 use crate::table::require;
 use crate::{
@@ -15,11 +16,13 @@ use crate::{
 
 // Credentials.
 impl SecurityFunctionTable {
-    /// AcquireCredentialsHandle.
+    /// AcquireCredentialsHandle. On a thread that impersonates, an outbound credential without an identity is the one
+    /// that the client delegated, and never the process's own.
     ///
     /// # Errors
     ///
-    /// SEC_E_SECPKG_NOT_FOUND, and whatever the package says.
+    /// SEC_E_SECPKG_NOT_FOUND; SEC_E_NO_CREDENTIALS, also for a client that delegated none; whatever the package
+    /// says.
     pub fn acquire_credentials_handle(
         &self,
         package: &str,
@@ -27,7 +30,12 @@ impl SecurityFunctionTable {
     ) -> Result<AcquiredCredential, Error> {
         let package = self.by_name(package)?;
         self.require(&*package, Function::AcquireCredentialsHandle)?;
-        let (credential, expiry) = package.acquire(request)?;
+        let call = TableCall::enter();
+        let impersonation = request.impersonation.or(call.token());
+        let (credential, expiry) = package.acquire(AcquireRequest {
+            impersonation,
+            ..request
+        })?;
         Ok(AcquiredCredential { credential, expiry })
     }
 
@@ -89,7 +97,15 @@ impl SecurityFunctionTable {
         request: AcquireRequest<'_>,
     ) -> Result<(), Error> {
         let package = self.credential_call(credential, Function::AddCredentials)?;
-        package.add_credentials(credential, request)
+        let call = TableCall::enter();
+        let impersonation = request.impersonation.or(call.token());
+        package.add_credentials(
+            credential,
+            AcquireRequest {
+                impersonation,
+                ..request
+            },
+        )
     }
 
     /// The package of a credential that is there, when it offers `function`.
@@ -154,6 +170,11 @@ impl SecurityFunctionTable {
         output.clear_tokens();
         let function = Function::InitializeSecurityContext;
         let package = self.handshake_package(credential, context, function)?;
+        let call = TableCall::enter();
+        let request = InitializeRequest {
+            impersonation: request.impersonation.or(call.token()),
+            ..request
+        };
         let (context, step) = package.initialize(credential, context, request, output)?;
         Ok(HandshakeOutcome { context, step })
     }
@@ -191,6 +212,7 @@ impl SecurityFunctionTable {
     ) -> Result<HandshakeOutcome, Error> {
         output.clear_tokens();
         let cell = self.of_context(context)?.context(context)?;
+        let _call = TableCall::enter();
         let step = cell.complete_exchange(reply, output)?;
         Ok(HandshakeOutcome { context, step })
     }
@@ -212,7 +234,12 @@ impl SecurityFunctionTable {
     pub fn context(&self, context: CtxtHandle) -> Result<ContextRef, Error> {
         let package = self.of_context(context)?;
         let functions = self.effective(package.functions());
-        Ok(ContextRef::new(package.context(context)?, functions))
+        let identity = self.thread_identity();
+        Ok(ContextRef::new(
+            package.context(context)?,
+            functions,
+            identity,
+        ))
     }
 
     /// A handle that deletes its context when dropped.
@@ -290,24 +317,55 @@ impl SecurityFunctionTable {
         self.context(context)?.query_security_context_token()
     }
 
-    /// ImpersonateSecurityContext. Not there yet: no thread carries a token.
+    /// ImpersonateSecurityContext: the calling thread acts for the client from now on, until
+    /// [`Self::revert_security_context`] on the same thread or another call of this. In Rust
+    /// [`Self::impersonate`] is the surer way.
     ///
     /// # Errors
     ///
-    /// SEC_E_UNSUPPORTED_FUNCTION.
+    /// SEC_E_NO_IMPERSONATION for a client that allows no more than identification; SEC_E_UNSUPPORTED_FUNCTION;
+    /// whatever the package or the [`crate::ThreadIdentity`] says. The thread is as it was.
     pub fn impersonate_security_context(&self, context: CtxtHandle) -> Result<(), Error> {
-        let context = self.context(context)?;
-        require(context.functions(), Function::ImpersonateSecurityContext)
+        let resolved = self.context(context)?;
+        let token = resolved.client_token()?;
+        let identity = self.thread_identity();
+        impersonation::impersonate(context, &token, identity.as_deref())
     }
 
-    /// RevertSecurityContext. Not there yet: no thread carries a token.
+    /// RevertSecurityContext: the calling thread is its own again, also when the context is no more.
     ///
     /// # Errors
     ///
-    /// SEC_E_UNSUPPORTED_FUNCTION.
+    /// SEC_E_NO_IMPERSONATION when this thread does not impersonate by this handle.
     pub fn revert_security_context(&self, context: CtxtHandle) -> Result<(), Error> {
-        let context = self.context(context)?;
-        require(context.functions(), Function::RevertSecurityContext)
+        if impersonation::revert(context) {
+            return Ok(());
+        }
+        require(
+            self.context(context)?.functions(),
+            Function::RevertSecurityContext,
+        )?;
+        Err(impersonation::not_impersonated())
+    }
+
+    /// ImpersonateSecurityContext for as long as the value lives.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::impersonate_security_context`].
+    pub fn impersonate(&self, context: CtxtHandle) -> Result<Impersonation, Error> {
+        self.context(context)?.impersonate()
+    }
+
+    /// The same for a token that was asked for before: by a task that has changed threads since, or whose context
+    /// is gone.
+    ///
+    /// # Errors
+    ///
+    /// SEC_E_NO_IMPERSONATION for a client that allows no more than identification; whatever the
+    /// [`crate::ThreadIdentity`] says.
+    pub fn impersonate_token(&self, token: &Arc<AccessToken>) -> Result<Impersonation, Error> {
+        Impersonation::of(Arc::clone(token), self.thread_identity().as_deref())
     }
 
     /// ExportSecurityContext: the context, sealed for a process that has the same

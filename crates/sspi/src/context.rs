@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use trihound_sansio::Reply;
 
+use crate::impersonation::{Impersonation, TableCall, ThreadIdentity};
 use crate::registered::{ErasedContext, ErasedPackage};
 use crate::table::require;
 use crate::{
@@ -18,11 +19,20 @@ use crate::{
 pub struct ContextRef {
     context: Arc<dyn ErasedContext>,
     functions: FunctionSet,
+    identity: Option<Arc<dyn ThreadIdentity>>,
 }
 
 impl ContextRef {
-    pub(crate) fn new(context: Arc<dyn ErasedContext>, functions: FunctionSet) -> Self {
-        Self { context, functions }
+    pub(crate) fn new(
+        context: Arc<dyn ErasedContext>,
+        functions: FunctionSet,
+        identity: Option<Arc<dyn ThreadIdentity>>,
+    ) -> Self {
+        Self {
+            context,
+            functions,
+            identity,
+        }
     }
 
     /// Which functions of the context's package are there.
@@ -47,6 +57,7 @@ impl ContextRef {
         output: &mut SecBufferDesc<'_, '_>,
     ) -> Result<Step, Error> {
         output.clear_tokens();
+        let _call = TableCall::enter();
         self.context.complete_exchange(reply, output)
     }
 
@@ -163,6 +174,20 @@ impl ContextRef {
     /// As there.
     pub fn query_security_context_token(&self) -> Result<Arc<AccessToken>, Error> {
         self.offering(Function::QuerySecurityContextToken)?.token()
+    }
+
+    /// [`crate::SecurityFunctionTable::impersonate`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn impersonate(&self) -> Result<Impersonation, Error> {
+        Impersonation::of(self.client_token()?, self.identity.as_deref())
+    }
+
+    /// Whom ImpersonateSecurityContext makes the thread act for.
+    pub(crate) fn client_token(&self) -> Result<Arc<AccessToken>, Error> {
+        self.offering(Function::ImpersonateSecurityContext)?.token()
     }
 
     /// Tells the package that a mechListMIC was made and checked (MS-SPNG section 3.3.5.1).

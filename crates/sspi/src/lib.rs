@@ -21,6 +21,8 @@ mod flags;
 mod function;
 mod handle;
 mod identity;
+mod impersonation;
+mod logon;
 mod name;
 mod package;
 pub mod parts;
@@ -54,6 +56,10 @@ pub use flags::{
 pub use function::{Function, FunctionSet};
 pub use handle::{CredHandle, CtxtHandle};
 pub use identity::{AccessToken, Identity, ImpersonationLevel, PackedCredential};
+pub use impersonation::{
+    AssumedIdentity, Impersonation, ThreadIdentity, thread_account, thread_token,
+};
+pub use logon::{Claim, ClaimValues, GroupSid, LogonInformation};
 pub use name::{AccountName, ServicePrincipalName};
 pub use package::{
     AcceptRequest, AcquireRequest, BoxedExchange, ChangePasswordRequest, Established,

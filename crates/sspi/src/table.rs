@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use trihound_sansio::ExchangeRequest;
 use trihound_secret::SecretBytes;
 
+use crate::impersonation::ThreadIdentity;
 use crate::registered::ErasedPackage;
 use crate::{
     BoxedExchange, ChangePasswordRequest, CredHandle, CtxtHandle, Error, Established, Expiry,
@@ -26,6 +27,7 @@ pub struct SecurityFunctionTable(Arc<Shared>);
 struct Shared {
     packages: RwLock<Vec<Arc<dyn ErasedPackage>>>,
     sealer: Option<Arc<dyn ContextSealer>>,
+    identity: Option<Arc<dyn ThreadIdentity>>,
 }
 
 /// Seals exported contexts, and opens them where they are imported.
@@ -100,6 +102,7 @@ impl HandshakeOutcome {
 pub struct SecurityFunctionTableBuilder {
     packages: Vec<Arc<dyn ErasedPackage>>,
     sealer: Option<Arc<dyn ContextSealer>>,
+    identity: Option<Arc<dyn ThreadIdentity>>,
 }
 
 impl SecurityFunctionTableBuilder {
@@ -117,6 +120,14 @@ impl SecurityFunctionTableBuilder {
         self
     }
 
+    /// Gives an impersonating thread the client's rights on this machine too; without one, the token alone is the
+    /// client's.
+    #[must_use]
+    pub fn thread_identity(mut self, identity: Arc<dyn ThreadIdentity>) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
     /// The table.
     ///
     /// # Errors
@@ -126,6 +137,7 @@ impl SecurityFunctionTableBuilder {
         let table = SecurityFunctionTable(Arc::new(Shared {
             packages: RwLock::new(Vec::with_capacity(self.packages.len())),
             sealer: self.sealer,
+            identity: self.identity,
         }));
         for package in self.packages {
             table.add(package)?;
@@ -282,9 +294,11 @@ impl SecurityFunctionTable {
 
     /// What of a package's functions a caller of this table can use.
     pub(crate) fn effective(&self, mut functions: FunctionSet) -> FunctionSet {
-        // No thread carries a token yet.
-        functions -= FunctionSet::IMPERSONATE_SECURITY_CONTEXT;
-        functions -= FunctionSet::REVERT_SECURITY_CONTEXT;
+        // Whoever has a token can be impersonated: that is the table's own doing.
+        functions.set(
+            FunctionSet::IMPERSONATE_SECURITY_CONTEXT | FunctionSet::REVERT_SECURITY_CONTEXT,
+            functions.has(Function::QuerySecurityContextToken),
+        );
         if self.0.sealer.is_none() {
             functions -= FunctionSet::EXPORT_SECURITY_CONTEXT;
             functions -= FunctionSet::IMPORT_SECURITY_CONTEXT;
@@ -298,6 +312,10 @@ impl SecurityFunctionTable {
         function: Function,
     ) -> Result<(), Error> {
         require(self.offered(package), function)
+    }
+
+    pub(crate) fn thread_identity(&self) -> Option<Arc<dyn ThreadIdentity>> {
+        self.0.identity.clone()
     }
 
     pub(crate) fn sealer(&self) -> Result<&dyn ContextSealer, Error> {
