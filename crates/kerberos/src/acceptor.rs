@@ -210,6 +210,7 @@ impl Demand<'_> {
             authenticator: accepted.verified,
             not_replayed: accepted.not_replayed,
             bindings,
+            pac: accepted.pac,
         };
         let next = match third_leg {
             Some(third_leg) => State::ExpectThirdLeg(Box::new(ExpectThirdLeg {

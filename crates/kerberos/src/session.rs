@@ -9,6 +9,7 @@ use trihound_krb5::ap::{
     Agreement, ApReplyVerified, AuthenticatorVerified, ChannelBindingChecked,
     MutualAuthNotRequested,
 };
+use trihound_krb5::pac::TicketPac;
 use trihound_krb5::{Credentials, Environment, NotReplayed, Principal};
 use trihound_sansio::Timestamp;
 use trihound_sspi::{
@@ -45,6 +46,7 @@ pub(crate) struct AcceptorProofs {
     pub(crate) authenticator: AuthenticatorVerified,
     pub(crate) not_replayed: NotReplayed,
     pub(crate) bindings: ChannelBindingChecked,
+    pub(crate) pac: TicketPac,
 }
 
 /// How the acceptor's side of the handshake ended.
@@ -161,22 +163,34 @@ impl Session {
     }
 
     /// Who the client is, for the acceptor. Groups and security identifiers come from a verified PAC
-    /// only, and none is verified here.
+    /// only.
     pub(crate) fn access_token(&self) -> Result<Arc<AccessToken>, Error> {
         if matches!(self.facts.attributes, EstablishedAttributes::Initiator(_)) {
             return Err(ContextError::OtherRole { role: "initiator" }.into());
         }
-        let level = if self.facts.flags.contains(GssFlags::IDENTIFY) {
-            ImpersonationLevel::Identification
-        } else {
-            ImpersonationLevel::Impersonation
-        };
-        Ok(Arc::new(AccessToken::new(
+        let mut token = AccessToken::new(
             crate::Kerberos::NAME,
             self.facts.client.to_string(),
             self.facts.client.realm.to_string(),
-            level,
-        )))
+            self.impersonation_level(),
+        );
+        if let Some(authorization) = &self.facts.authorization {
+            authorization.describe(&mut token);
+        }
+        Ok(Arc::new(token))
+    }
+
+    /// What the client allows, by what was negotiated; a name that stands for nobody allows nothing.
+    fn impersonation_level(&self) -> ImpersonationLevel {
+        if self.facts.client.is_anonymous() {
+            ImpersonationLevel::Anonymous
+        } else if self.facts.flags.contains(GssFlags::IDENTIFY) {
+            ImpersonationLevel::Identification
+        } else if self.facts.delegated.is_some() {
+            ImpersonationLevel::Delegation
+        } else {
+            ImpersonationLevel::Impersonation
+        }
     }
 
     /// RFC 2743 section 1.2.1: a context that timed out serves no message (conformance row 117).

@@ -2,8 +2,8 @@
 
 use trihound_asn1::error_code as code;
 use trihound_krb5::{
-    CredentialFailure, Error as KerberosError, KdcMisbehaved, PeerMisbehaved, Policy, ReplayError,
-    StoreError,
+    CredentialFailure, Error as KerberosError, KdcMisbehaved, PacNotTrusted, PeerMisbehaved,
+    Policy, ReplayError, StoreError,
 };
 use trihound_sspi::SecurityStatus as Status;
 
@@ -119,6 +119,9 @@ fn kerberos(error: &KerberosError) -> Status {
         KerberosError::KdcMisbehaved(fault) => kdc_misbehaved(fault),
         KerberosError::KdcRefused(refusal) => kdc_refused(refusal.code),
         KerberosError::PeerMisbehaved(fault) => peer_misbehaved(fault),
+        // As of a token: what came is not what its type says.
+        KerberosError::InvalidPac(_) => Status::SEC_E_INVALID_TOKEN,
+        KerberosError::PacNotTrusted(fault) => pac_not_trusted(fault),
         KerberosError::PeerRefused(refusal) => peer_refused(refusal.code),
         KerberosError::Policy(fault) => policy(fault),
         KerberosError::Credential(fault) => credential(fault),
@@ -169,9 +172,9 @@ const fn peer_misbehaved(fault: &PeerMisbehaved) -> Status {
     match fault {
         PeerMisbehaved::TicketDoesNotDecrypt { .. }
         | PeerMisbehaved::AuthenticatorDoesNotDecrypt => Status::SEC_E_MESSAGE_ALTERED,
-        PeerMisbehaved::ClockSkew { .. } | PeerMisbehaved::TicketNotYetValid { .. } => {
-            Status::SEC_E_TIME_SKEW
-        }
+        PeerMisbehaved::ClockSkew { .. }
+        | PeerMisbehaved::CredentialNotCurrent { .. }
+        | PeerMisbehaved::TicketNotYetValid { .. } => Status::SEC_E_TIME_SKEW,
         PeerMisbehaved::TicketExpired { .. } => Status::SEC_E_CONTEXT_EXPIRED,
         PeerMisbehaved::ChannelBindingsDiffer
         | PeerMisbehaved::ChannelBindingsMissing
@@ -188,7 +191,20 @@ const fn peer_misbehaved(fault: &PeerMisbehaved) -> Status {
         | PeerMisbehaved::CredentialNotEncrypted
         | PeerMisbehaved::CredentialCountDiffers { .. }
         | PeerMisbehaved::CredentialIncomplete { .. } => Status::SEC_E_INVALID_TOKEN,
-        // ClientsDiffer, TicketInvalid, ThirdLegSequenceDiffers, ThirdLegTimeDiffers
+        // ClientsDiffer, CredentialOfOther, TicketInvalid, ThirdLegSequenceDiffers, ThirdLegTimeDiffers
+        _ => Status::SEC_E_LOGON_DENIED,
+    }
+}
+
+const fn pac_not_trusted(fault: &PacNotTrusted) -> Status {
+    match fault {
+        PacNotTrusted::SignatureNotKeyed { .. }
+        | PacNotTrusted::SignatureTypeDiffers { .. }
+        | PacNotTrusted::SignatureInvalid { .. } => Status::SEC_E_MESSAGE_ALTERED,
+        PacNotTrusted::BufferMissing { .. } | PacNotTrusted::TicketWithoutPac => {
+            Status::SEC_E_INVALID_TOKEN
+        }
+        // ClientNameDiffers, ClientIdDiffers, RequestorDiffers, UserSidsDiffer: somebody else's
         _ => Status::SEC_E_LOGON_DENIED,
     }
 }
@@ -212,7 +228,7 @@ const fn policy(fault: &Policy) -> Status {
         Policy::UserToUserNotOffered => Status::SEC_E_NO_TGT_REPLY,
         Policy::MarshalledTarget { .. } => Status::SEC_E_TARGET_UNKNOWN,
         Policy::EncryptedTimestampDisabled { .. } => Status::SEC_E_UNSUPPORTED_PREAUTH,
-        // Transited, AuthorizationDataUnknown, AddressNotListed
+        // Transited, AuthorizationDataUnknown, AddressNotListed, PacMissing, PacWithoutUserSid
         _ => Status::SEC_E_LOGON_DENIED,
     }
 }

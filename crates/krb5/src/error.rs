@@ -194,6 +194,25 @@ pub enum Policy {
         /// The name.
         name: String,
     },
+    /// The ticket has no PAC and policy demands one (MS-KILE section 3.3.5.7; CVE-2020-25719).
+    #[error(
+        "the ticket of {client} has no PAC, which this service demands; have the KDC issue one (in Active \
+         Directory: the account must not have NO_AUTH_DATA_REQUIRED), or take tickets without"
+    )]
+    PacMissing {
+        /// The client.
+        client: String,
+    },
+    /// The PAC does not say who the user is, and policy demands it (MS-PAC sections 2.5 and 2.10;
+    /// CVE-2020-25717).
+    #[error(
+        "the PAC of {client} has no SID, by which this service knows its users; the KDC is no domain \
+         controller, or take PACs without"
+    )]
+    PacWithoutUserSid {
+        /// The client.
+        client: String,
+    },
     /// The configuration keeps the client from proving itself by an encrypted timestamp, and there
     /// is no other way here (krb5.conf(5)).
     #[error(
@@ -354,6 +373,8 @@ impl Policy {
             | Self::TransitedUnreadable { .. } => error_code::KRB_AP_PATH_NOT_ACCEPTED,
             Self::AddressNotListed => error_code::KRB_AP_ERR_BADADDR,
             Self::AuthorizationDataUnknown { .. }
+            | Self::PacMissing { .. }
+            | Self::PacWithoutUserSid { .. }
             | Self::MarshalledTarget { .. }
             | Self::EncryptedTimestampDisabled { .. } => error_code::KRB_ERR_GENERIC,
         }

@@ -210,6 +210,12 @@ impl Principal {
         }
     }
 
+    /// Whether the name stands for nobody: `WELLKNOWN/ANONYMOUS` of any realm (RFC 8062 section 3).
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.components().eq([&b"WELLKNOWN"[..], b"ANONYMOUS"])
+    }
+
     /// The components as byte strings.
     pub fn components(&self) -> impl Iterator<Item = &[u8]> {
         self.name.name_string.iter().map(KerberosString::as_bytes)

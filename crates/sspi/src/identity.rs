@@ -1,5 +1,7 @@
 use trihound_secret::{SecretBytes, SecretString};
 
+use crate::LogonInformation;
+
 /// A name with its secret (`pAuthData` of AcquireCredentialsHandle).
 #[derive(Debug)]
 #[non_exhaustive]
@@ -81,9 +83,12 @@ pub struct AccessToken {
     pub level: ImpersonationLevel,
     /// Names of the client's groups, where an authority vouched for them.
     pub groups: Vec<String>,
-    /// The client's security identifiers as text (`S-1-5-…`), its own first, where an authority
-    /// vouched for them.
+    /// The client's security identifiers as text (`S-1-5-…`), its own first and then those of the
+    /// groups that are switched on, where an authority vouched for them.
     pub sids: Vec<String>,
+    /// What an authority says of the client's account; `None` where nobody vouched for anything but
+    /// the name.
+    pub logon: Option<Box<LogonInformation>>,
     /// The credential that the client delegated.
     pub delegated_credential: Option<PackedCredential>,
 }
@@ -104,6 +109,7 @@ impl AccessToken {
             level,
             groups: Vec::new(),
             sids: Vec::new(),
+            logon: None,
             delegated_credential: None,
         }
     }

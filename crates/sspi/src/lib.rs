@@ -21,6 +21,7 @@ mod flags;
 mod function;
 mod handle;
 mod identity;
+pub mod image;
 mod impersonation;
 mod logon;
 mod name;
@@ -45,8 +46,8 @@ pub use buffer::{
 pub use buffer_type::{BufferAttributes, BufferType};
 pub use context::{ContextRef, OwnedCredHandle, OwnedCtxtHandle};
 pub use credential::{
-    CredentialAttribute, CredentialAttributeValue, CredentialUse, Expiry, SECPKG_ID_NONE,
-    SecPkgInfo,
+    CredentialAttribute, CredentialAttributeValue, CredentialUse, Expiry,
+    KDC_PROXY_SETTINGS_FLAGS_FORCEPROXY, SECPKG_ID_NONE, SecPkgInfo,
 };
 pub use error::Error;
 pub use flags::{
@@ -67,7 +68,7 @@ pub use package::{
 };
 pub use registered::RegisteredPackage;
 pub use rules::{Askers, AttributeRule, attribute_rules};
-pub use settings::CredentialSettings;
+pub use settings::{CredentialSettings, SettingFields};
 pub use status::SecurityStatus;
 pub use table::{
     AcquiredCredential, ContextSealer, HandshakeOutcome, SecurityFunctionTable,

@@ -11,11 +11,13 @@ use trihound_sansio::Timestamp;
 
 use super::authdata::{self, AuthorizationInfo, Place};
 use super::initiator::{AP_REP_TAG, seal_ap_rep};
+use super::keys::Opened;
 use super::{
     Agreement, ApReplyVerified, AuthenticatorVerified, MutualAuthNotRequested, TransitedPolicy,
     keys, subkey_from, wire_key,
 };
 use crate::as_exchange::time;
+use crate::pac::{PacPolicy, TicketPac};
 use crate::refusal::{KRB_ERROR_TAG, microseconds, moment, peer_refused, whole};
 use crate::{
     Environment, Error, InvalidMessage, Keytab, NotReplayed, PeerMisbehaved, Policy, Principal,
@@ -50,6 +52,8 @@ pub struct AcceptPolicy {
     pub try_other_keys: bool,
     /// When clients of other realms are believed.
     pub transited: TransitedPolicy,
+    /// What is wanted of the ticket's PAC.
+    pub pac: PacPolicy,
 }
 
 impl Default for AcceptPolicy {
@@ -57,6 +61,7 @@ impl Default for AcceptPolicy {
         Self {
             try_other_keys: true,
             transited: TransitedPolicy::default(),
+            pac: PacPolicy::default(),
         }
     }
 }
@@ -84,6 +89,8 @@ pub struct AcceptedApReq {
     pub ticket_info: AuthorizationInfo,
     /// The authenticator's authorization data, likewise.
     pub authenticator_info: AuthorizationInfo,
+    /// What the ticket's PAC says, with the proof of it.
+    pub pac: TicketPac,
     /// Proof of the checks.
     pub verified: AuthenticatorVerified,
     /// Proof that the authenticator came for the first time.
@@ -149,7 +156,11 @@ pub fn accept_ap_req(
     }
     let policy = &environment.config.permitted_enctypes;
     let config = &environment.config;
-    let (ticket, server) = keys::open_ticket(&message.ticket.decode()?, request, config)?;
+    let Opened {
+        part: ticket,
+        server,
+        key: ticket_key,
+    } = keys::open_ticket(&message.ticket.decode()?, request, config)?;
     let client = Principal {
         realm: ticket.crealm.clone(),
         name: ticket.cname.clone(),
@@ -177,6 +188,8 @@ pub fn accept_ap_req(
         Place::Authenticator,
         &session_key,
     )?;
+    let pac = request.policy.pac;
+    let pac = pac.check(ticket_info.pac.as_deref(), &ticket, &ticket_key)?;
     let entry = ReplayEntry::new(
         &client,
         moment(authenticator.ctime, authenticator.cusec),
@@ -196,6 +209,7 @@ pub fn accept_ap_req(
         ap_options: message.ap_options,
         ticket_info,
         authenticator_info,
+        pac,
         verified: AuthenticatorVerified(()),
         not_replayed,
     })

@@ -1,9 +1,10 @@
 //! Which key opens a ticket (RFC 4120 section 3.2.3; conformance row 7).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use trihound_asn1::{EncTicketPart, Message, Ticket, UInt32};
-use trihound_crypto::{Enctype, EnctypePolicy, KeyUsage};
+use trihound_crypto::{Enctype, EnctypePolicy, Key, KeyUsage};
 use trihound_secret::SecretBytes;
 
 use super::acceptor::AcceptRequest;
@@ -14,7 +15,16 @@ use crate::{
 /// Keytab entries that an error text lists.
 const LISTED_ENTRIES: usize = 8;
 
-/// Decrypts the ticket with the first key that fits; also gives the principal whose key it was.
+/// A ticket that a key of the keytab opened.
+pub(super) struct Opened {
+    pub(super) part: EncTicketPart,
+    /// Whose key it was.
+    pub(super) server: Principal,
+    /// The key, under which the PAC is signed too.
+    pub(super) key: Arc<Key>,
+}
+
+/// Decrypts the ticket with the first key that fits.
 ///
 /// With a named principal only its keys count, whatever name the ticket bears; where the
 /// configuration ignores the acceptor's host name, those of the same service on any host. Without one, the
@@ -24,7 +34,7 @@ pub(super) fn open_ticket(
     ticket: &Ticket,
     request: &AcceptRequest<'_>,
     config: &Config,
-) -> Result<(EncTicketPart, Principal), Error> {
+) -> Result<Opened, Error> {
     let policy = &config.permitted_enctypes;
     let named = Principal {
         realm: ticket.realm.clone(),
@@ -60,12 +70,13 @@ pub(super) fn open_ticket(
     let mut tried: usize = 0;
     for entry in own.into_iter().chain(others) {
         tried = tried.saturating_add(1);
-        if let Some(plain) = decrypt(ticket, entry, policy) {
+        if let Some((plain, key)) = decrypt(ticket, entry, policy) {
             trace::ticket_opened(&entry.principal, enctype, entry.kvno, tried);
-            return Ok((
-                EncTicketPart::from_der(plain.expose())?,
-                entry.principal.clone(),
-            ));
+            return Ok(Opened {
+                part: EncTicketPart::from_der(plain.expose())?,
+                server: entry.principal.clone(),
+                key,
+            });
         }
     }
     let server = named.to_string();
@@ -89,10 +100,16 @@ pub(super) fn open_ticket(
     .into())
 }
 
-fn decrypt(ticket: &Ticket, entry: &KeytabEntry, policy: &EnctypePolicy) -> Option<SecretBytes> {
+fn decrypt(
+    ticket: &Ticket,
+    entry: &KeytabEntry,
+    policy: &EnctypePolicy,
+) -> Option<(SecretBytes, Arc<Key>)> {
     let key = entry.key.key(policy).ok()?;
-    key.decrypt(KeyUsage::KDC_REP_TICKET, &ticket.enc_part.cipher)
-        .ok()
+    let plain = key
+        .decrypt(KeyUsage::KDC_REP_TICKET, &ticket.enc_part.cipher)
+        .ok()?;
+    Some((plain, key))
 }
 
 /// What the keytab has instead: the wanted principal's keys, or if it has none, who has some.

@@ -406,6 +406,19 @@ impl DeviceInfo {
         }
         self.account_domain_id?.member(self.user_id)
     }
+
+    /// The computer's groups, as [`KerbValidationInfo::groups`].
+    pub fn groups(&self) -> impl Iterator<Item = SidAndAttributes> + '_ {
+        let of_domain = members(self.account_domain_id, &self.account_group_ids);
+        let extra = self.extra_sids.iter().copied();
+        let others = self
+            .domain_groups
+            .iter()
+            .flat_map(|domain| members(Some(domain.domain_id), &domain.group_ids));
+        of_domain
+            .chain(extra.skip(usize::from(self.user_id == 0)))
+            .chain(others)
+    }
 }
 
 fn domain_memberships(

@@ -14,6 +14,7 @@ pub mod danger;
 mod info;
 mod logon_info;
 mod ndr;
+mod policy;
 mod sid;
 mod time;
 mod verify;
@@ -35,6 +36,7 @@ pub use logon_info::{
     group_attributes, user_flags,
 };
 pub use ndr::{MAX_LIST, MAX_MEMBERSHIPS};
+pub use policy::{PacAbsent, PacIgnored, PacPolicy, TicketPac};
 pub use sid::{MAX_SUB_AUTHORITIES, Sid, SidTextError};
 pub use time::FileTime;
 pub use verify::{Demand, KdcChecks, PacCheck, PacVerified, TicketClient, pac_of_ticket};
