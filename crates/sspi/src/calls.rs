@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use trihound_sansio::Reply;
+use trihound_secret::SecretBytes;
 
 use crate::impersonation::{self, Impersonation, TableCall};
+use crate::image::ContextImage;
 use crate::registered::ErasedPackage;
 use crate::table::require;
 use crate::{
@@ -90,7 +92,8 @@ impl SecurityFunctionTable {
     ///
     /// # Errors
     ///
-    /// SEC_E_UNSUPPORTED_FUNCTION, and whatever the package says.
+    /// SEC_E_UNSUPPORTED_FUNCTION, also for a setting that the package does not follow; whatever the
+    /// package says. The credential is as it was then.
     pub fn add_credentials(
         &self,
         credential: CredHandle,
@@ -129,6 +132,14 @@ impl SecurityFunctionTable {
         let package = self.of_credential(credential)?;
         package.check_credential(credential)?;
         Ok(OwnedCredHandle::new(package, credential))
+    }
+}
+
+/// What nobody follows is refused before the package sees it.
+fn check_settings(package: &dyn ErasedPackage, request: &AcquireRequest<'_>) -> Result<(), Error> {
+    match request.settings {
+        Some(settings) => settings.require(package.settings(), &package.info().name),
+        None => Ok(()),
     }
 }
 
@@ -371,6 +382,10 @@ impl SecurityFunctionTable {
     /// ExportSecurityContext: the context, sealed for a process that has the same
     /// [`crate::ContextSealer`] key. With [`ExportFlags::DELETE_OLD`] the context is deleted.
     ///
+    /// A context whose messages are under a key stream (NTLM, RC4) moves: it ends here in either case,
+    /// since two copies would encrypt under one stream. Without [`ExportFlags::DELETE_OLD`] its handle is
+    /// then good for [`Self::delete_security_context`] only.
+    ///
     /// # Errors
     ///
     /// SEC_E_UNSUPPORTED_FUNCTION, also without a sealer; SEC_E_INVALID_PARAMETER for
@@ -383,15 +398,13 @@ impl SecurityFunctionTable {
         let package = self.of_context(context)?;
         let cell = package.context(context)?;
         self.require(&*package, Function::ExportSecurityContext)?;
-        if flags.contains(ExportFlags::TO_KERNEL) {
-            return Err(Error::parameter(
-                "SECPKG_CONTEXT_EXPORT_TO_KERNEL has no kernel to export to; leave the flag out",
-            ));
-        }
-        let image = cell.export(flags)?;
-        let sealed = self.sealer()?.seal(&package.info().name, &image)?;
+        refuse_kernel(flags)?;
+        let sealer = self.sealer()?;
+        let seal = |image: &SecretBytes| sealer.seal(&package.info().name, image);
+        let sealed = cell.export(flags, &seal)?;
         if flags.contains(ExportFlags::DELETE_OLD) {
-            package.delete_context(context)?;
+            // Somebody may have deleted it by its handle just now; it is gone all the same.
+            let _ = package.delete_context(context);
         }
         Ok(sealed)
     }
@@ -412,6 +425,49 @@ impl SecurityFunctionTable {
         let image = self.sealer()?.open(&package.info().name, sealed)?;
         package.import(&image)
     }
+
+    /// The plain image of a context, for a package that holds this table of mechanisms and puts the image
+    /// into its own (as Negotiate does). No sealer is asked, and the context stays: where the image is the
+    /// only copy, so is the outer one, and the outer context's end has to be this one's.
+    ///
+    /// # Security
+    ///
+    /// The keys of the context are in the image. A program exports by [`Self::export_security_context`].
+    ///
+    /// # Errors
+    ///
+    /// SEC_E_UNSUPPORTED_FUNCTION; whatever the package says.
+    pub fn export_image(
+        &self,
+        context: CtxtHandle,
+        flags: ExportFlags,
+    ) -> Result<ContextImage, Error> {
+        let package = self.of_context(context)?;
+        let cell = package.context(context)?;
+        require(package.functions(), Function::ExportSecurityContext)?;
+        refuse_kernel(flags)?;
+        cell.export_image(flags)
+    }
+
+    /// A context of the plain image that [`Self::export_image`] gave.
+    ///
+    /// # Errors
+    ///
+    /// SEC_E_SECPKG_NOT_FOUND, SEC_E_UNSUPPORTED_FUNCTION; whatever the package says.
+    pub fn import_image(&self, package: &str, image: &SecretBytes) -> Result<CtxtHandle, Error> {
+        let package = self.by_name(package)?;
+        require(package.functions(), Function::ImportSecurityContext)?;
+        package.import(image)
+    }
+}
+
+fn refuse_kernel(flags: ExportFlags) -> Result<(), Error> {
+    if flags.contains(ExportFlags::TO_KERNEL) {
+        return Err(Error::parameter(
+            "SECPKG_CONTEXT_EXPORT_TO_KERNEL has no kernel to export to; leave the flag out",
+        ));
+    }
+    Ok(())
 }
 
 // Messages.

@@ -7,8 +7,9 @@ use crate::impersonation::{Impersonation, TableCall, ThreadIdentity};
 use crate::registered::{ErasedContext, ErasedPackage};
 use crate::table::require;
 use crate::{
-    AccessToken, ContextAttribute, ContextAttributeValue, CredHandle, CtxtHandle, Error, Function,
-    FunctionSet, SecBufferDesc, Step,
+    AcceptorAttributes, AccessToken, ContextAttribute, ContextAttributeValue, CredHandle, CtxtHandle,
+    Error, Established, EstablishedAttributes, Function, FunctionSet, InitiatorAttributes,
+    MechListMic, SecBufferDesc, Step,
 };
 
 /// A context whose handle was resolved once.
@@ -188,6 +189,38 @@ impl ContextRef {
     /// Whom ImpersonateSecurityContext makes the thread act for.
     pub(crate) fn client_token(&self) -> Result<Arc<AccessToken>, Error> {
         self.offering(Function::ImpersonateSecurityContext)?.token()
+    }
+
+    /// What an established context has, by its attributes Flags and Lifespan: for one that was imported,
+    /// whose handshake was elsewhere. Whether a mechListMIC had to be is over by then: it is
+    /// [`MechListMic::Possible`] with integrity, else impossible.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::query_context_attributes`].
+    pub fn established(&self) -> Result<Established, Error> {
+        let other = || Error::unsupported("QueryContextAttributes of Flags and Lifespan");
+        let attributes = match self.query_context_attributes(ContextAttribute::Flags)? {
+            ContextAttributeValue::Flags(attributes) => attributes,
+            _ => return Err(other()),
+        };
+        let expiry = match self.query_context_attributes(ContextAttribute::Lifespan)? {
+            ContextAttributeValue::Lifespan(lifespan) => lifespan.expiry,
+            _ => return Err(other()),
+        };
+        let integrity = match attributes {
+            EstablishedAttributes::Initiator(got) => got.contains(InitiatorAttributes::INTEGRITY),
+            EstablishedAttributes::Acceptor(got) => got.contains(AcceptorAttributes::INTEGRITY),
+        };
+        Ok(Established {
+            attributes,
+            expiry,
+            mech_list_mic: if integrity {
+                MechListMic::Possible
+            } else {
+                MechListMic::Impossible
+            },
+        })
     }
 
     /// Tells the package that a mechListMIC was made and checked (MS-SPNG section 3.3.5.1).

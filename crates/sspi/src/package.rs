@@ -3,11 +3,12 @@ use std::sync::Arc;
 use trihound_sansio::{ExchangeRequest, Reply};
 use trihound_secret::SecretBytes;
 
+use crate::image::ContextImage;
 use crate::{
     AcceptorAttributes, AcceptorRequirements, AccessToken, ContextAttribute, ContextAttributeValue,
     CredentialAttribute, CredentialAttributeValue, CredentialSettings, CredentialUse, Error,
     Expiry, ExportFlags, FunctionSet, Identity, InitiatorAttributes, InitiatorRequirements,
-    InputDesc, SecBufferDesc, SecPkgInfo, SecurityStatus,
+    InputDesc, SecBufferDesc, SecPkgInfo, SecurityStatus, SettingFields,
 };
 
 /// A security package: what stands behind the function table.
@@ -42,6 +43,12 @@ pub trait SecurityPackage: Send + Sync + 'static {
         None
     }
 
+    /// Which fields of [`CredentialSettings`] the package follows. The table refuses the others without
+    /// asking the package.
+    fn settings(&self) -> SettingFields {
+        SettingFields::empty()
+    }
+
     /// AcquireCredentialsHandle.
     fn acquire_credentials_handle(
         &self,
@@ -69,7 +76,8 @@ pub trait SecurityPackage: Send + Sync + 'static {
         Err(Error::unsupported("SetCredentialsAttributes"))
     }
 
-    /// AddCredentials.
+    /// AddCredentials: what `request` names serves beside what the credential has, in every context that is
+    /// made of it from then on.
     fn add_credentials(
         &self,
         _credential: &Self::Credential,
@@ -181,12 +189,13 @@ pub trait SecurityPackage: Send + Sync + 'static {
         Err(Error::unsupported("QuerySecurityContextToken"))
     }
 
-    /// ExportSecurityContext: the plain image of a context; the table seals it.
+    /// ExportSecurityContext: the plain image of a context ([`crate::image`]); the table seals it, and
+    /// deletes the context where it has to. Until then the context is as it was.
     fn export_security_context(
         &self,
-        _context: &mut Option<Self::Context>,
+        _context: &Self::Context,
         _flags: ExportFlags,
-    ) -> Result<SecretBytes, Error> {
+    ) -> Result<ContextImage, Error> {
         Err(Error::unsupported("ExportSecurityContext"))
     }
 
@@ -233,7 +242,8 @@ pub struct AcquireRequest<'a> {
     /// `pAuthData`: a name with its secret; `None` asks the credential store.
     pub identity: Option<&'a Identity>,
     /// `PackageList` of SEC_WINNT_AUTH_IDENTITY_EX: the packages that Negotiate may use, such as
-    /// `Kerberos` or `!NTLM`; `None` leaves the choice to it. Other packages do not look at it.
+    /// `Kerberos` or `!NTLM`; `None` leaves the choice to it. Other packages do not look at it. For
+    /// AddCredentials it is `pszPackage`: the mechanism whose credential is added to one of Negotiate.
     pub package_list: Option<&'a str>,
     /// Where the credential's tickets and keys are, and how its logins are made; `None` is the
     /// environment's. A package refuses what it is given and does not do.

@@ -5,13 +5,14 @@ use trihound_sansio::Reply;
 use trihound_secret::SecretBytes;
 
 use crate::handle::RawHandle;
+use crate::image::ContextImage;
 use crate::slab::{CONTEXT_GENERATION, CREDENTIAL_GENERATION, Slab};
 use crate::{
     AcceptRequest, AccessToken, AcquireRequest, BoxedExchange, ChangePasswordRequest,
     ContextAttribute, ContextAttributeValue, CredHandle, CredentialAttribute,
     CredentialAttributeValue, CtxtHandle, Error, Expiry, ExportFlags, FunctionSet,
     InitializeRequest, MechanismInfo, SecBufferDesc, SecPkgInfo, SecurityPackage, SecurityStatus,
-    Step,
+    SettingFields, Step,
 };
 
 /// A package with its credentials and contexts, ready to be added to function tables.
@@ -103,6 +104,7 @@ pub(crate) trait ErasedPackage: Send + Sync {
     fn info(&self) -> &SecPkgInfo;
     fn functions(&self) -> FunctionSet;
     fn mechanism(&self) -> Option<&MechanismInfo>;
+    fn settings(&self) -> SettingFields;
     fn acquire(&self, request: AcquireRequest<'_>) -> Result<(CredHandle, Expiry), Error>;
     fn check_credential(&self, handle: CredHandle) -> Result<(), Error>;
     fn free_credential(&self, handle: CredHandle) -> Result<(), Error>;
@@ -173,7 +175,14 @@ pub(crate) trait ErasedContext: Send + Sync {
     fn query(&self, attribute: ContextAttribute) -> Result<ContextAttributeValue, Error>;
     fn set(&self, value: ContextAttributeValue) -> Result<(), Error>;
     fn token(&self) -> Result<Arc<AccessToken>, Error>;
-    fn export(&self, flags: ExportFlags) -> Result<SecretBytes, Error>;
+    /// Exports under the context's lock, so that no message comes between the image and the end of a
+    /// context whose image is the only copy.
+    fn export(
+        &self,
+        flags: ExportFlags,
+        seal: &dyn Fn(&SecretBytes) -> Result<Vec<u8>, Error>,
+    ) -> Result<Vec<u8>, Error>;
+    fn export_image(&self, flags: ExportFlags) -> Result<ContextImage, Error>;
     fn mech_list_mic_done(&self) -> Result<(), Error>;
 }
 
@@ -300,6 +309,10 @@ impl<P: SecurityPackage> ErasedPackage for Inner<P> {
 
     fn mechanism(&self) -> Option<&MechanismInfo> {
         self.package.mechanism()
+    }
+
+    fn settings(&self) -> SettingFields {
+        self.package.settings()
     }
 
     fn acquire(&self, request: AcquireRequest<'_>) -> Result<(CredHandle, Expiry), Error> {
@@ -462,12 +475,25 @@ impl<P: SecurityPackage> ErasedContext for ContextCell<P> {
         self.with(|package, context| package.query_security_context_token(context))
     }
 
-    fn export(&self, flags: ExportFlags) -> Result<SecretBytes, Error> {
+    fn export(
+        &self,
+        flags: ExportFlags,
+        seal: &dyn Fn(&SecretBytes) -> Result<Vec<u8>, Error>,
+    ) -> Result<Vec<u8>, Error> {
         let mut state = self.lock()?;
-        if state.is_none() {
-            return Err(Error::invalid_handle("context"));
+        let context = state
+            .as_ref()
+            .ok_or_else(|| Error::invalid_handle("context"))?;
+        let image = self.package.export_security_context(context, flags)?;
+        let sealed = seal(&image.bytes)?;
+        if image.only_copy || flags.contains(ExportFlags::DELETE_OLD) {
+            *state = None;
         }
-        self.package.export_security_context(&mut state, flags)
+        Ok(sealed)
+    }
+
+    fn export_image(&self, flags: ExportFlags) -> Result<ContextImage, Error> {
+        self.with(|package, context| package.export_security_context(context, flags))
     }
 
     fn mech_list_mic_done(&self) -> Result<(), Error> {

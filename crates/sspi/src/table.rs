@@ -9,7 +9,7 @@ use crate::registered::ErasedPackage;
 use crate::{
     BoxedExchange, ChangePasswordRequest, CredHandle, CtxtHandle, Error, Established, Expiry,
     Function, FunctionSet, MechanismInfo, RegisteredPackage, SecBuffer, SecPkgInfo,
-    SecurityPackage, SecurityStatus, Step,
+    SecurityPackage, SecurityStatus, SettingFields, Step,
 };
 
 /// The security function table: every function of SSPI over handles and buffers.
@@ -282,6 +282,16 @@ impl SecurityFunctionTable {
         Ok(FunctionSet::TABLE | self.offered(&*self.by_name(package)?))
     }
 
+    /// Which functions a package fills by itself, whatever this table has for them. A package that holds
+    /// this table of mechanisms asks so, since it needs no sealer for [`Self::export_image`].
+    ///
+    /// # Errors
+    ///
+    /// SEC_E_SECPKG_NOT_FOUND.
+    pub fn functions_within(&self, package: &str) -> Result<FunctionSet, Error> {
+        Ok(self.by_name(package)?.functions())
+    }
+
     /// Whether a function is there: whether its slot is not NULL.
     #[must_use]
     pub fn supports(&self, function: Function) -> bool {
@@ -332,6 +342,15 @@ impl SecurityFunctionTable {
     /// SEC_E_SECPKG_NOT_FOUND.
     pub fn mechanism(&self, package: &str) -> Result<Option<MechanismInfo>, Error> {
         Ok(self.by_name(package)?.mechanism().cloned())
+    }
+
+    /// Which fields of [`crate::CredentialSettings`] a package follows.
+    ///
+    /// # Errors
+    ///
+    /// SEC_E_SECPKG_NOT_FOUND.
+    pub fn settings_of(&self, package: &str) -> Result<SettingFields, Error> {
+        Ok(self.by_name(package)?.settings())
     }
 
     /// FreeContextBuffer: gives back the memory of a buffer that the package allocated. A buffer over

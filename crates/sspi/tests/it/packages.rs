@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use trihound_sansio::{DriveError, ExchangeRequest, Transport, TransportFailure, drive};
-use trihound_secret::SecretString;
+use trihound_secret::{SecretBytes, SecretString};
 use trihound_sspi::*;
 
 use crate::toy::{Bench, Toy, ToySealer, status};
@@ -246,6 +246,140 @@ fn a_context_that_cannot_be_exported_stays() {
     );
     let (outcome, _) = bench.initialize(Some(context), "x", Some(b"welcome"));
     assert_eq!(outcome.unwrap().status(), SecurityStatus::SEC_E_OK);
+}
+
+/// A sealer that says no, or panics.
+struct BrokenSealer(&'static str);
+
+impl ContextSealer for BrokenSealer {
+    fn seal(&self, _: &str, _: &SecretBytes) -> Result<Vec<u8>, Error> {
+        assert_ne!(self.0, "panics", "as it was told");
+        Err(Error::new(SecurityStatus::SEC_E_ENCRYPT_FAILURE, self.0))
+    }
+
+    fn open(&self, _: &str, _: &[u8]) -> Result<SecretBytes, Error> {
+        Err(Error::new(SecurityStatus::SEC_E_DECRYPT_FAILURE, self.0))
+    }
+}
+
+fn sealing(bench: &Bench, sealer: impl ContextSealer + 'static) -> SecurityFunctionTable {
+    SecurityFunctionTable::builder()
+        .package(&bench.registered)
+        .context_sealer(Arc::new(sealer))
+        .build()
+        .unwrap()
+}
+
+fn only_copy() -> Bench {
+    let mut toy = Toy::new();
+    toy.only_copy = true;
+    Bench::with(toy)
+}
+
+fn signs(bench: &Bench, context: CtxtHandle) -> Result<(), Error> {
+    let mut buffers = [SecBuffer::allocate(BufferType::TOKEN)];
+    let desc = &mut SecBufferDesc::new(&mut buffers);
+    bench.table.make_signature(context, 0, desc, 0)
+}
+
+#[test]
+fn the_only_copy_ends_where_it_was_exported() {
+    let bench = only_copy();
+    let context = bench.established();
+    let table = &bench.table;
+    let resolved = table.context(context).unwrap();
+    let sealed = table
+        .export_security_context(context, ExportFlags::empty())
+        .unwrap();
+    // Neither by its handle nor by what was resolved before is there anything left of it.
+    let again = table.export_security_context(context, ExportFlags::empty());
+    assert_eq!(status(again), SecurityStatus::SEC_E_INVALID_HANDLE);
+    let ended = signs(&bench, context);
+    assert_eq!(status(ended), SecurityStatus::SEC_E_INVALID_HANDLE);
+    let mut buffers = [SecBuffer::allocate(BufferType::TOKEN)];
+    let ended = resolved.make_signature(0, &mut SecBufferDesc::new(&mut buffers), 0);
+    assert_eq!(status(ended), SecurityStatus::SEC_E_INVALID_HANDLE);
+    // The handle itself is the caller's to give back.
+    table.delete_security_context(context).unwrap();
+    let imported = table.import_security_context("Toy", &sealed).unwrap();
+    signs(&bench, imported).unwrap();
+}
+
+#[test]
+fn a_sealer_that_fails_leaves_the_context_as_it_was() {
+    for bench in [Bench::new(), only_copy()] {
+        let table = sealing(&bench, BrokenSealer("no room on the token"));
+        let context = bench.established();
+        for flags in [ExportFlags::empty(), ExportFlags::DELETE_OLD] {
+            let refused = table.export_security_context(context, flags);
+            assert_eq!(status(refused), SecurityStatus::SEC_E_ENCRYPT_FAILURE);
+        }
+        signs(&bench, context).unwrap();
+        let refused = table.import_security_context("Toy", b"x");
+        assert_eq!(status(refused), SecurityStatus::SEC_E_DECRYPT_FAILURE);
+    }
+}
+
+#[test]
+fn of_a_context_whose_sealer_panicked_nothing_is_kept() {
+    let bench = Bench::new();
+    let table = sealing(&bench, BrokenSealer("panics"));
+    let context = bench.established();
+    let export = || table.export_security_context(context, ExportFlags::empty());
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(export));
+    assert!(panicked.is_err());
+    let discarded = signs(&bench, context);
+    assert_eq!(status(discarded), SecurityStatus::SEC_E_INTERNAL_ERROR);
+    bench.table.delete_security_context(context).unwrap();
+}
+
+/// Two who export the only copy at once: one has it, the other gets nothing.
+#[test]
+fn the_only_copy_is_exported_once_whoever_asks_at_the_same_time() {
+    for _ in 0..50 {
+        let bench = only_copy();
+        let context = bench.established();
+        let export = || {
+            bench
+                .table
+                .export_security_context(context, ExportFlags::empty())
+        };
+        let outcomes = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(export)).collect();
+            let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+            joined.collect::<Vec<_>>()
+        });
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    }
+}
+
+#[test]
+fn a_plain_image_is_for_packages_that_hold_a_table() {
+    let registered = RegisteredPackage::new(Toy::new());
+    let inner = SecurityFunctionTable::builder()
+        .package(&registered)
+        .build()
+        .unwrap();
+    let within = inner.functions_within("Toy").unwrap();
+    assert!(within.has(Function::ExportSecurityContext));
+    let image = SecretBytes::from(b"3:alice".as_slice());
+    let context = inner.import_image("Toy", &image).unwrap();
+    let again = inner.export_image(context, ExportFlags::empty()).unwrap();
+    assert!(again.bytes.equals(b"3:alice") && !again.only_copy);
+    let fresh = inner.export_image(context, ExportFlags::RESET_NEW).unwrap();
+    assert!(fresh.bytes.equals(b"0:alice"));
+    // The context is there still, and the kernel is not.
+    let kernel = inner.export_image(context, ExportFlags::TO_KERNEL);
+    assert_eq!(status(kernel), SecurityStatus::SEC_E_INVALID_PARAMETER);
+    inner.delete_security_context(context).unwrap();
+    let gone = inner.export_image(context, ExportFlags::empty());
+    assert_eq!(status(gone), SecurityStatus::SEC_E_INVALID_HANDLE);
+    let elsewhere = inner.import_image("Other", &image);
+    assert_eq!(status(elsewhere), SecurityStatus::SEC_E_SECPKG_NOT_FOUND);
+    let small = RegisteredPackage::new(Toy::offering("Small", FunctionSet::REQUIRED));
+    inner.add_security_package(&small).unwrap();
+    let refused = inner.import_image("Small", &image);
+    assert_eq!(status(refused), SecurityStatus::SEC_E_UNSUPPORTED_FUNCTION);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use trihound_sansio::{
     Exchange, ExchangeRequest, Progress, Reply, Service, Timestamp, TransportHint,
 };
 use trihound_secret::SecretBytes;
+use trihound_sspi::image::ContextImage;
 use trihound_sspi::*;
 
 pub(crate) const MASK: u8 = 0x5A;
@@ -20,6 +21,8 @@ pub(crate) struct Toy {
     pub(crate) optional_calls: AtomicUsize,
     /// SetContextAttributes waits here, so that a test can hold a call under way.
     pub(crate) gate: Mutex<()>,
+    /// What its images say of themselves.
+    pub(crate) only_copy: bool,
 }
 
 impl Toy {
@@ -40,6 +43,7 @@ impl Toy {
             functions,
             optional_calls: AtomicUsize::new(0),
             gate: Mutex::new(()),
+            only_copy: false,
         }
     }
 
@@ -375,18 +379,21 @@ impl SecurityPackage for Toy {
 
     fn export_security_context(
         &self,
-        context: &mut Option<Context>,
+        context: &Context,
         flags: ExportFlags,
-    ) -> Result<SecretBytes, Error> {
+    ) -> Result<ContextImage, Error> {
         self.count();
         match context {
-            Some(Context::Established { user, sequence }) => {
+            Context::Established { user, sequence } => {
                 let sequence = if flags.contains(ExportFlags::RESET_NEW) {
                     0
                 } else {
                     *sequence
                 };
-                Ok(SecretBytes::from(format!("{sequence}:{user}").into_bytes()))
+                Ok(ContextImage {
+                    bytes: SecretBytes::from(format!("{sequence}:{user}").into_bytes()),
+                    only_copy: self.only_copy,
+                })
             }
             _ => Err(Error::new(
                 SecurityStatus::SEC_E_CANNOT_PACK,
