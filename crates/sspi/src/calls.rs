@@ -32,6 +32,7 @@ impl SecurityFunctionTable {
     ) -> Result<AcquiredCredential, Error> {
         let package = self.by_name(package)?;
         self.require(&*package, Function::AcquireCredentialsHandle)?;
+        check_settings(&*package, &request)?;
         let call = TableCall::enter();
         let impersonation = request.impersonation.or(call.token());
         let (credential, expiry) = package.acquire(AcquireRequest {
@@ -100,6 +101,7 @@ impl SecurityFunctionTable {
         request: AcquireRequest<'_>,
     ) -> Result<(), Error> {
         let package = self.credential_call(credential, Function::AddCredentials)?;
+        check_settings(&*package, &request)?;
         let call = TableCall::enter();
         let impersonation = request.impersonation.or(call.token());
         package.add_credentials(

@@ -8,6 +8,9 @@ use crate::SecPkgCapabilities;
 /// `SECPKG_ID_NONE`: the package has no RPC identifier.
 pub const SECPKG_ID_NONE: u16 = 0xFFFF;
 
+/// `KDC_PROXY_SETTINGS_FLAGS_FORCEPROXY`: the proxy is asked always, not only where no KDC answers.
+pub const KDC_PROXY_SETTINGS_FLAGS_FORCEPROXY: u32 = 1;
+
 bitflags! {
     /// What a credential is for: `fCredentialUse` (the `SECPKG_CRED_` values of sspi.h).
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,10 +103,13 @@ pub enum CredentialAttributeValue {
     },
     /// `SecPkgCredentials_KdcProxySettings`.
     KdcProxySettings {
-        /// The proxy server, `host:port:vdir`.
+        /// The proxy server: `host`, `host:port` or `host:port:path` as Windows writes it, or an `https`
+        /// address. Empty for none.
         proxy_server: String,
-        /// `Flags`: 1 forces the proxy.
+        /// `Flags`: [`KDC_PROXY_SETTINGS_FLAGS_FORCEPROXY`].
         flags: u32,
+        /// `ClientTlsCred`: what the client proves itself with to the proxy; empty for nothing.
+        client_tls_credential: Vec<u8>,
     },
     /// `SecPkgCredentials_Cert`: the certificate in DER.
     Cert(Vec<u8>),
@@ -167,6 +173,7 @@ mod tests {
         let proxy = CredentialAttributeValue::KdcProxySettings {
             proxy_server: String::new(),
             flags: 0,
+            client_tls_credential: vec![],
         };
         let cert = CredentialAttributeValue::Cert(vec![]);
         for (value, number) in [(names, 1), (provider, 2), (proxy, 3), (cert, 4)] {
