@@ -10,6 +10,7 @@ mod buffers;
 mod functions;
 mod handles;
 mod handshake;
+mod impersonation;
 mod messages;
 mod packages;
 mod parts;

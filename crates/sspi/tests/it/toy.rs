@@ -23,6 +23,10 @@ pub(crate) struct Toy {
     pub(crate) gate: Mutex<()>,
     /// What its images say of themselves.
     pub(crate) only_copy: bool,
+    /// Whom AcquireCredentialsHandle and InitializeSecurityContext were told that the thread impersonates.
+    pub(crate) told: Mutex<Vec<Option<String>>>,
+    /// A table that the package calls, as Negotiate does.
+    pub(crate) inner: Option<SecurityFunctionTable>,
 }
 
 impl Toy {
@@ -44,6 +48,25 @@ impl Toy {
             optional_calls: AtomicUsize::new(0),
             gate: Mutex::new(()),
             only_copy: false,
+            told: Mutex::new(Vec::new()),
+            inner: None,
+        }
+    }
+
+    fn hear(&self, impersonation: Option<&Arc<AccessToken>>) {
+        let name = impersonation.map(|token| token.client_name.clone());
+        self.told.lock().unwrap().push(name);
+    }
+
+    /// Acquires a credential of the inner table's toy, with what the request said or with nothing.
+    fn ask_inner(&self, impersonation: Option<&Arc<AccessToken>>) {
+        if let Some(inner) = &self.inner {
+            let request = AcquireRequest {
+                principal: Some("inner"),
+                impersonation,
+                ..AcquireRequest::default()
+            };
+            inner.acquire_credentials_handle("Inner", request).unwrap();
         }
     }
 
@@ -124,6 +147,8 @@ impl SecurityPackage for Toy {
     }
 
     fn acquire_credentials_handle(&self, request: AcquireRequest<'_>) -> Result<Credential, Error> {
+        self.hear(request.impersonation);
+        self.ask_inner(request.impersonation);
         match request.principal {
             Some(user) => Ok(Credential { user: user.into() }),
             None => Err(Error::new(
@@ -173,6 +198,7 @@ impl SecurityPackage for Toy {
         request: InitializeRequest<'_>,
         output: &mut SecBufferDesc<'_, '_>,
     ) -> Result<Step, Error> {
+        self.hear(request.impersonation);
         let input = request.input.and_then(|input| input.token());
         match (&*context, input) {
             (None, None) if request.target_name == Some("online") => {
@@ -234,6 +260,7 @@ impl SecurityPackage for Toy {
         reply: Reply<'_>,
         output: &mut SecBufferDesc<'_, '_>,
     ) -> Result<Step, Error> {
+        self.ask_inner(None);
         match (context.as_ref(), reply) {
             (Some(Context::AwaitsExchange), Reply::Bytes(b"ticket!")) => {
                 output.write_token(b"hello")?;
@@ -364,12 +391,15 @@ impl SecurityPackage for Toy {
     fn query_security_context_token(&self, context: &Context) -> Result<Arc<AccessToken>, Error> {
         self.count();
         match context {
-            Context::Established { user, .. } => Ok(Arc::new(AccessToken::new(
-                "Toy",
-                user.clone(),
-                "R",
-                ImpersonationLevel::Impersonation,
-            ))),
+            Context::Established { user, .. } => {
+                let level = match user.as_str() {
+                    "unknown" => ImpersonationLevel::Anonymous,
+                    "known" => ImpersonationLevel::Identification,
+                    "trusting" => ImpersonationLevel::Delegation,
+                    _ => ImpersonationLevel::Impersonation,
+                };
+                Ok(Arc::new(AccessToken::new("Toy", user.clone(), "R", level)))
+            }
             _ => Err(Error::new(
                 SecurityStatus::SEC_E_NO_IMPERSONATION,
                 "not established",
@@ -481,6 +511,11 @@ impl Bench {
             .context_sealer(Arc::new(ToySealer))
             .build()
             .unwrap();
+        Self::over(registered, table)
+    }
+
+    /// With a table that a test made.
+    pub(crate) fn over(registered: RegisteredPackage<Toy>, table: SecurityFunctionTable) -> Self {
         let credential = registered
             .adopt(Credential {
                 user: "alice".into(),
@@ -541,6 +576,15 @@ impl Bench {
     /// An established context.
     pub(crate) fn established(&self) -> CtxtHandle {
         self.accept(None, b"hello").0.unwrap().context
+    }
+
+    /// An established context with this client.
+    pub(crate) fn with_client(&self, user: &str) -> CtxtHandle {
+        let package = self.registered.package().info.name.clone();
+        let image = format!("sealed for {package}|0:{user}");
+        self.table
+            .import_security_context(&package, image.as_bytes())
+            .unwrap()
     }
 }
 
