@@ -146,13 +146,14 @@ impl Demand<'_> {
             },
             environment,
         )?;
-        let (checksum, flags, bindings) = self.check_checksum(&accepted)?;
+        let (checksum, mut flags, bindings) = self.check_checksum(&accepted)?;
         // MS-KILE section 3.4.5.1: framing is left out in DCE style only.
         if self.raw && !flags.contains(GssFlags::DCE_STYLE) {
             return Err(TokenError::FramingMissing.into());
         }
         let authorization = authorization::of_ticket(&accepted)?;
         let delegated = delegation::received(&checksum, &accepted, environment)?;
+        flags.set(GssFlags::DELEG, delegated.is_some());
         let mut facts = self.facts(&accepted, flags, environment);
         facts.authorization = Some(Box::new(authorization));
         facts.delegated = delegated;
@@ -180,8 +181,6 @@ impl Demand<'_> {
             GssFlags::MUTUAL,
             flags.contains(GssFlags::MUTUAL) || accepted.mutual_required(),
         );
-        // A delegated ticket is not used yet, so the context does not have it.
-        flags.remove(GssFlags::DELEG);
         Ok((checksum, flags, checked))
     }
 

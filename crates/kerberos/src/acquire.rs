@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tracing::debug;
 use trihound_asn1::name_type::{NT_ENTERPRISE, NT_PRINCIPAL};
-use trihound_krb5::{Config, CredentialStore, Principal, StoreError};
+use trihound_krb5::{Config, CredentialStore, Credentials, Principal, StoreError};
 use trihound_secret::SecretString;
 use trihound_sspi::{AccountName, AcquireRequest, CredentialUse, Identity};
 
-use crate::credential::KerberosCredential;
+use crate::credential::{KerberosCredential, Onward};
+use crate::delegation;
 use crate::error::{CredentialError, Error, sspi_error};
 use crate::package::KerberosConfig;
 
@@ -19,8 +20,10 @@ pub(crate) fn acquire(
     let inbound = request.credential_use.contains(CredentialUse::INBOUND);
     let outbound = request.credential_use.contains(CredentialUse::OUTBOUND);
     let mut credential = KerberosCredential::default();
-    if outbound {
-        credential = credential.and(acquire_outbound(&request, config)?);
+    if outbound && inbound && request.identity.is_none() && request.principal.is_none() {
+        credential = acquire_onward(&request, config)?;
+    } else if outbound {
+        credential = acquire_outbound(&request, config)?;
     }
     if inbound {
         let principal = if outbound { None } else { request.principal };
@@ -56,15 +59,18 @@ fn acquire_outbound(
                 SecretString::from(password.expose()),
             ))
         }
+        Some(Identity::Packed(packed)) => {
+            let tickets = delegation::open(packed).map_err(sspi_error)?;
+            from_delegated(tickets, request.principal, config)
+        }
         Some(_) => Err(sspi_error(CredentialError::UnknownIdentity {
-            reason: "packed credentials are not opened yet; give a name and password",
+            reason: "give a name and password, or a credential that this package packed",
         })),
         None => {
             // An impersonating thread never acts with the service's own credential.
             if let Some(token) = request.impersonation {
-                return Err(sspi_error(CredentialError::NothingDelegated {
-                    client: token.client_name.clone(),
-                }));
+                let tickets = delegation::of_token(token).map_err(sspi_error)?;
+                return from_delegated(tickets, request.principal, config);
             }
             let client = request
                 .principal
@@ -73,6 +79,46 @@ fn acquire_outbound(
             from_store(client, config).map_err(sspi_error)
         }
     }
+}
+
+/// For both directions without an identity: a service that goes on as its clients. It may have no
+/// tickets of its own.
+fn acquire_onward(
+    request: &AcquireRequest<'_>,
+    config: &KerberosConfig,
+) -> Result<KerberosCredential, trihound_sspi::Error> {
+    if request.impersonation.is_some() {
+        return acquire_outbound(request, config);
+    }
+    match from_store(None, config) {
+        Ok(own) => Ok(own.with_onward(Onward::ByClient { own: None })),
+        Err(Error::Credential(error)) => {
+            let onward = Onward::ByClient { own: Some(error) };
+            Ok(KerberosCredential::default().with_onward(onward))
+        }
+        Err(error) => Err(sspi_error(error)),
+    }
+}
+
+/// The tickets that a client delegated, for itself and nobody else.
+fn from_delegated(
+    tickets: Vec<Credentials>,
+    named: Option<&str>,
+    config: &KerberosConfig,
+) -> Result<KerberosCredential, trihound_sspi::Error> {
+    let credential = KerberosCredential::from_delegated(tickets).map_err(sspi_error)?;
+    let named = named
+        .map(|name| client_principal(name, None, &config.environment.config))
+        .transpose()?;
+    if let (Some(named), Some(client)) = (&named, credential.principal())
+        && named != client
+    {
+        return Err(sspi_error(CredentialError::OtherClient {
+            asked: named.to_string(),
+            client: client.to_string(),
+        }));
+    }
+    Ok(credential)
 }
 
 /// A user principal name of Active Directory, `alice@suffix.example`, of the default realm, whose KDC knows whose it is

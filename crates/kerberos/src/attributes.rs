@@ -24,7 +24,8 @@ macro_rules! row {
     };
 }
 
-static ROWS: [Row; 7] = [
+static ROWS: [Row; 8] = [
+    row!(DELEG, DELEGATE, DELEGATE),
     row!(MUTUAL, MUTUAL_AUTH, MUTUAL_AUTH),
     row!(REPLAY, REPLAY_DETECT, REPLAY_DETECT),
     row!(SEQUENCE, SEQUENCE_DETECT, SEQUENCE_DETECT),
@@ -34,8 +35,8 @@ static ROWS: [Row; 7] = [
     row!(IDENTIFY, IDENTIFY, IDENTIFY),
 ];
 
-/// The flags that an initiator puts into its checksum. DELEG is not among them: it belongs to a
-/// delegated ticket.
+/// The flags that an initiator puts into its checksum. DELEG is not among them: it comes with the
+/// delegated ticket, if there is one.
 pub(crate) fn checksum_flags(requirements: InitiatorRequirements) -> GssFlags {
     let asked = requirements.normalized();
     let mut flags: GssFlags = ROWS
@@ -43,6 +44,7 @@ pub(crate) fn checksum_flags(requirements: InitiatorRequirements) -> GssFlags {
         .filter(|row| asked.contains(row.asks))
         .map(|row| row.flag)
         .collect();
+    flags.remove(GssFlags::DELEG);
     flags.set(
         GssFlags::EXTENDED_ERROR,
         asked.contains(InitiatorRequirements::EXTENDED_ERROR),

@@ -6,7 +6,7 @@ use trihound_sspi::{SecBufferDesc, SecurityStatus, Step};
 
 use crate::acceptor::ExpectThirdLeg;
 use crate::error::{ContextError, TokenError, sspi_error};
-use crate::initiator::{ExpectKdcReply, ExpectPeer};
+use crate::initiator::{ExpectForwarded, ExpectKdcReply, ExpectPeer};
 use crate::session::Session;
 
 /// `cbMaxToken`: what Windows Server 2012 and later allow a Kerberos token, PAC and all (the value
@@ -22,6 +22,8 @@ pub struct KerberosContext(pub(crate) State);
 pub(crate) enum State {
     /// The initiator waits for a KDC.
     ExpectKdcReply(Box<ExpectKdcReply>),
+    /// The initiator has its ticket, and waits for another one to delegate.
+    ExpectForwarded(Box<ExpectForwarded>),
     /// The initiator waits for the acceptor's AP-REP.
     ExpectApReply(Box<ExpectPeer>),
     /// The acceptor waits for the third leg of DCE style.
@@ -52,6 +54,7 @@ impl State {
         match self {
             Self::Established(session) => Step::Complete(session.established()),
             Self::ExpectKdcReply(_)
+            | Self::ExpectForwarded(_)
             | Self::ExpectApReply(_)
             | Self::ExpectThirdLeg(_)
             | Self::Undelivered(_) => Step::ContinueNeeded,

@@ -1,6 +1,7 @@
 //! What a credential handle names: a client's secret or tickets, a service's keys, or both.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use trihound_asn1::name_type::NT_ENTERPRISE;
@@ -9,8 +10,9 @@ use trihound_krb5::{
 };
 use trihound_sansio::Timestamp;
 use trihound_secret::SecretString;
-use trihound_sspi::Expiry;
+use trihound_sspi::{AccessToken, Expiry};
 
+use crate::delegation::{self, DelegationPolicy};
 use crate::error::{CredentialError, Error};
 use crate::keeping::{LoginSecret, SecretKind};
 
@@ -24,6 +26,22 @@ const MAX_ALIASES: usize = 1024;
 pub struct KerberosCredential {
     outbound: Option<Arc<Outbound>>,
     inbound: Option<Arc<Inbound>>,
+    delegation: Option<DelegationPolicy>,
+    onward: Onward,
+}
+
+/// Whether contexts of an impersonating thread are made by what its client delegated.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Onward {
+    /// The credential is somebody's, whoever the thread impersonates.
+    #[default]
+    Never,
+    /// It was acquired for both directions without an identity: by the service's own tickets while the
+    /// thread is itself, else by its client's.
+    ByClient {
+        /// Why the service has no tickets of its own, where it has none.
+        own: Option<CredentialError>,
+    },
 }
 
 impl KerberosCredential {
@@ -99,7 +117,48 @@ impl KerberosCredential {
         Self {
             outbound: self.outbound.or(other.outbound),
             inbound: self.inbound.or(other.inbound),
+            delegation: self.delegation.or(other.delegation),
+            onward: self.onward,
         }
+    }
+
+    /// The same credential with a delegation policy of its own in place of the package's. Its logins ask
+    /// for tickets that can be forwarded, unless the policy is [`DelegationPolicy::never`].
+    #[must_use]
+    pub fn with_delegation(mut self, policy: DelegationPolicy) -> Self {
+        if let Some(outbound) = &self.outbound
+            && policy != DelegationPolicy::never()
+        {
+            outbound.ask_forwardable();
+        }
+        self.delegation = Some(policy);
+        self
+    }
+
+    /// A client's delegated tickets.
+    pub(crate) fn from_delegated(tickets: Vec<Credentials>) -> Result<Self, Error> {
+        let store = MemoryStore::new();
+        let mut client = None;
+        for ticket in tickets {
+            client.get_or_insert_with(|| ticket.client.clone());
+            store.store(&Arc::new(ticket))?;
+        }
+        let client = client.ok_or(CredentialError::UnknownIdentity {
+            reason: "there is no ticket in it",
+        })?;
+        Ok(Self::from_store(client, Arc::new(store)))
+    }
+
+    pub(crate) fn with_onward(mut self, onward: Onward) -> Self {
+        self.onward = onward;
+        self
+    }
+
+    pub(crate) fn delegation<'a>(
+        &'a self,
+        of_package: &'a DelegationPolicy,
+    ) -> &'a DelegationPolicy {
+        self.delegation.as_ref().unwrap_or(of_package)
     }
 
     /// Whose credential it is: the client, else the service's principal if it is one.
@@ -119,24 +178,41 @@ impl KerberosCredential {
     fn with_outbound(outbound: Outbound) -> Self {
         Self {
             outbound: Some(Arc::new(outbound)),
-            inbound: None,
+            ..Self::default()
         }
     }
 
     fn with_inbound(keys: KeySource, principal: Option<Principal>) -> Self {
         Self {
-            outbound: None,
             inbound: Some(Arc::new(Inbound { keys, principal })),
+            ..Self::default()
         }
     }
 
     pub(crate) fn outbound(&self) -> Result<&Arc<Outbound>, CredentialError> {
-        self.outbound
-            .as_ref()
-            .ok_or(CredentialError::OtherDirection {
+        let missing = || match &self.onward {
+            Onward::ByClient { own: Some(error) } => error.clone(),
+            _ => CredentialError::OtherDirection {
                 direction: "outbound",
                 flag: "SECPKG_CRED_OUTBOUND",
-            })
+            },
+        };
+        self.outbound.as_ref().ok_or_else(missing)
+    }
+
+    /// What a context is made by: the tickets that the impersonated client delegated, where that is what
+    /// the credential is for, else its own.
+    pub(crate) fn outbound_for(
+        &self,
+        impersonation: Option<&Arc<AccessToken>>,
+    ) -> Result<Arc<Outbound>, Error> {
+        match (&self.onward, impersonation) {
+            (Onward::ByClient { .. }, Some(token)) => {
+                let client = Self::from_delegated(delegation::of_token(token)?)?;
+                Ok(Arc::clone(client.outbound()?))
+            }
+            _ => Ok(Arc::clone(self.outbound()?)),
+        }
     }
 
     pub(crate) fn inbound(&self) -> Result<&Arc<Inbound>, CredentialError> {
@@ -175,6 +251,10 @@ pub(crate) struct Outbound {
     store: Arc<dyn CredentialStore>,
     /// Services found under another name or realm than they were asked for.
     aliases: Mutex<HashMap<Principal, Principal>>,
+    /// Whether logins ask for a ticket that can be forwarded, whatever the configuration says.
+    forwardable: AtomicBool,
+    /// Whether a login was made for the sake of such a ticket alone.
+    tried_forwardable: AtomicBool,
 }
 
 impl core::fmt::Debug for Outbound {
@@ -194,7 +274,24 @@ impl Outbound {
             secret,
             store,
             aliases: Mutex::default(),
+            forwardable: AtomicBool::new(false),
+            tried_forwardable: AtomicBool::new(false),
         }
+    }
+
+    /// From here on logins ask for a ticket that can be forwarded.
+    pub(crate) fn ask_forwardable(&self) {
+        self.forwardable.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn asks_forwardable(&self) -> bool {
+        self.forwardable.load(Ordering::Relaxed)
+    }
+
+    /// Whether to log in anew because the ticket at hand cannot be forwarded: once in a credential's life,
+    /// since a KDC that refused it or the secret does so again, and counts.
+    pub(crate) fn may_log_in_to_forward(&self) -> bool {
+        self.has_secret() && !self.tried_forwardable.swap(true, Ordering::Relaxed)
     }
 
     /// Whose tickets they are.

@@ -300,6 +300,25 @@ pub enum CredentialError {
         /// The client.
         client: String,
     },
+    /// Another client was asked for than the one who delegated the credential.
+    #[error(
+        "the credential was delegated by {client}, and {asked} was asked for; leave the name out"
+    )]
+    OtherClient {
+        /// Who was asked for.
+        asked: String,
+        /// Whose credential it is.
+        client: String,
+    },
+    /// The ticket-granting ticket cannot be forwarded (RFC 4120 section 2.6).
+    #[error(
+        "the ticket-granting ticket of {client} is not forwardable; log in for one that is (kinit -f, or \
+         forwardable = true in krb5.conf), if the KDC gives {client} any"
+    )]
+    NotForwardable {
+        /// The client.
+        client: String,
+    },
     /// No realm is known for a name.
     #[error("no realm is known for {name}; write name@REALM or set default_realm")]
     NoRealm {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use tracing::{info, warn};
 use trihound_asn1::gss::{GssChecksum, GssFlags, TokenId, is_framed};
 use trihound_asn1::{Checksum, error_code};
 use trihound_crypto::{ChecksumType, md5};
 use trihound_krb5::ap::{self, AfterApReq, Agreement, ApReplied, ApRequest};
-use trihound_krb5::{Credentials, Environment, Error as KerberosError, Principal};
+use trihound_krb5::{Credentials, Environment, Error as KerberosError, Principal, build_krb_cred};
 use trihound_sansio::{Exchange, Progress, Reply};
 use trihound_sspi::{
     EstablishedAttributes, InitializeRequest, InitiatorRequirements, InputDesc,
@@ -14,14 +15,20 @@ use trihound_sspi::{
 };
 
 use crate::attributes::{checksum_flags, initiator_attributes};
-use crate::context::{Outcome, State, frame, unframe};
+use crate::context::{MAX_TOKEN, Outcome, State, frame, unframe};
 use crate::credential::{KerberosCredential, Outbound};
+use crate::delegation::DelegationPolicy;
 use crate::error::{ContextError, Error, TokenError, sspi_error};
+use crate::forwarding::Forwarding;
+use crate::package::KerberosConfig;
 use crate::session::{Facts, InitiatorProofs, MutualProof, Proofs, Session};
 use crate::tickets::{Goal, ServiceTicket, TicketProof, TicketSearch};
 
 /// First byte of a KRB-ERROR: `[APPLICATION 30]`, constructed.
 const KRB_ERROR_TAG: u8 = 0x7e;
+
+/// What a token has beside the ticket and the KRB-CRED, in bytes: authenticator, framing, paddings.
+const TOKEN_MARGIN: usize = 2048;
 
 /// What the caller asked for on the first call.
 #[derive(Debug)]
@@ -33,12 +40,22 @@ struct Plan {
     flags: GssFlags,
     /// MD5 of the channel bindings (RFC 4121 section 4.1.1.2), if the caller gave any.
     bindings: Option<[u8; 16]>,
+    /// To which services tickets go, if DELEGATE was asked for.
+    delegation: Option<DelegationPolicy>,
 }
 
 /// Awaits a KDC's reply on the way to the service ticket.
 #[derive(Debug)]
 pub(crate) struct ExpectKdcReply {
     search: TicketSearch,
+    plan: Plan,
+}
+
+/// Awaits a KDC's reply on the way to the ticket that is delegated.
+#[derive(Debug)]
+pub(crate) struct ExpectForwarded {
+    forwarding: Forwarding,
+    ticket: ServiceTicket,
     plan: Plan,
 }
 
@@ -77,8 +94,9 @@ pub(crate) fn server_principal(target: &str) -> Result<Principal, trihound_sspi:
 pub(crate) fn begin(
     credential: &KerberosCredential,
     request: &InitializeRequest<'_>,
-    environment: &Environment,
+    config: &KerberosConfig,
 ) -> Result<Outcome, trihound_sspi::Error> {
+    let environment = &config.environment;
     let target = request
         .target_name
         .ok_or_else(|| sspi_error(ContextError::NoTarget))?;
@@ -89,22 +107,26 @@ pub(crate) fn begin(
     {
         return Err(sspi_error(ContextError::NoAnonymity));
     }
-    let outbound = credential.outbound().map_err(sspi_error)?;
+    let outbound = credential
+        .outbound_for(request.impersonation)
+        .map_err(sspi_error)?;
     let server = server_principal(target)?;
+    let delegation = asks_to_delegate(request.requirements)
+        .then(|| credential.delegation(&config.delegation).clone())
+        .filter(|policy| *policy != DelegationPolicy::never());
+    if delegation.is_some() {
+        outbound.ask_forwardable();
+    }
     let plan = Plan {
-        outbound: Arc::clone(outbound),
+        outbound: Arc::clone(&outbound),
         environment: environment.clone(),
         target: target.to_owned(),
         requirements: request.requirements,
         flags: checksum_flags(request.requirements),
         bindings: bindings_hash(request.input)?,
+        delegation,
     };
-    let search = TicketSearch::new(
-        Goal::Service,
-        Arc::clone(outbound),
-        server,
-        environment.clone(),
-    );
+    let search = TicketSearch::new(Goal::Service, outbound, server, environment.clone());
     let waiting = Box::new(ExpectKdcReply { search, plan });
     waiting.step(None).map_err(sspi_error)
 }
@@ -116,18 +138,119 @@ impl ExpectKdcReply {
             Progress::Exchange(request) => {
                 Ok(Outcome::Exchange(State::ExpectKdcReply(self), request))
             }
-            Progress::Done(ticket) => self.plan.show(ticket),
+            Progress::Done(ticket) => self.plan.delegate(ticket),
         }
     }
 }
 
+impl ExpectForwarded {
+    /// Goes on to the delegated ticket, and with or without it to the AP-REQ: SSPI and GSS-API tell the
+    /// caller by the attribute whether there is one.
+    pub(crate) fn step(mut self: Box<Self>, reply: Option<Reply<'_>>) -> Result<Outcome, Error> {
+        match self.forwarding.step(reply) {
+            Ok(Progress::Exchange(request)) => {
+                Ok(Outcome::Exchange(State::ExpectForwarded(self), request))
+            }
+            Ok(Progress::Done(forwarded)) => self.plan.show(self.ticket, Some(&forwarded)),
+            Err(error) => {
+                warn!(
+                    client = %self.ticket.credentials.client,
+                    spn = %self.ticket.credentials.server,
+                    %error,
+                    "Nothing is delegated to {}: {error}",
+                    self.ticket.credentials.server
+                );
+                self.plan.show(self.ticket, None)
+            }
+        }
+    }
+
+    pub(crate) fn target(&self) -> &str {
+        &self.plan.target
+    }
+}
+
+/// IDENTIFY lets the server know who the client is and no more, so that it excludes delegation.
+fn asks_to_delegate(requirements: InitiatorRequirements) -> bool {
+    requirements.contains(InitiatorRequirements::DELEGATE)
+        && !requirements.contains(InitiatorRequirements::IDENTIFY)
+}
+
 impl Plan {
+    /// Gets a ticket to delegate, where one was asked for and may go to this service.
+    fn delegate(self, ticket: ServiceTicket) -> Result<Outcome, Error> {
+        let Some(policy) = &self.delegation else {
+            return self.show(ticket, None);
+        };
+        // RFC 4120 section 2.8 (conformance row 94): not to a service that its realm does not trust to act
+        // for its clients, unless the policy names it.
+        if !policy.permits(&ticket.credentials, &self.environment.config) {
+            info!(
+                client = %ticket.credentials.client,
+                spn = %ticket.credentials.server,
+                "Nothing is delegated to {}: its ticket does not say OK-AS-DELEGATE, and the client's policy \
+                 does not permit it without",
+                ticket.credentials.server
+            );
+            return self.show(ticket, None);
+        }
+        let waiting = Box::new(ExpectForwarded {
+            forwarding: Forwarding::new(Arc::clone(&self.outbound), self.environment.clone()),
+            ticket,
+            plan: self,
+        });
+        waiting.step(None)
+    }
+
+    /// The KRB-CRED for the checksum, under the ticket's session key (RFC 4121 section 4.1.1.1,
+    /// conformance row 95); `None` where no token has room for it.
+    fn delegation_message(
+        &self,
+        ticket: &Credentials,
+        forwarded: &Credentials,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let policy = &self.environment.config.permitted_enctypes;
+        let session_key =
+            ticket
+                .session_key
+                .key(policy)
+                .map_err(|source| KerberosError::Crypto {
+                    operation: "use of the session key",
+                    source,
+                })?;
+        let offset = self.outbound.time_offset()?;
+        let message = build_krb_cred(&[forwarded], &session_key, offset, &self.environment)?;
+        let length = message
+            .len()
+            .saturating_add(ticket.ticket.len())
+            .saturating_add(TOKEN_MARGIN);
+        if length > MAX_TOKEN {
+            warn!(
+                spn = %ticket.server,
+                "Nothing is delegated to {}: the token would have {length} bytes, more than cbMaxToken ({MAX_TOKEN})",
+                ticket.server
+            );
+            return Ok(None);
+        }
+        Ok(Some(message))
+    }
+
     /// Builds the AP-REQ.
-    fn show(self, ticket: ServiceTicket) -> Result<Outcome, Error> {
+    fn show(
+        mut self,
+        ticket: ServiceTicket,
+        forwarded: Option<&Credentials>,
+    ) -> Result<Outcome, Error> {
+        let delegation = match forwarded {
+            Some(forwarded) => self.delegation_message(&ticket.credentials, forwarded)?,
+            None => None,
+        };
+        // ISC_RET_DELEGATE says what was sent, never what was asked.
+        self.flags.set(GssFlags::DELEG, delegation.is_some());
         let checksum = GssChecksum {
             bindings: self.bindings.unwrap_or_default(),
             flags: self.flags,
-            delegation: None,
+            delegation,
             extensions: Vec::new(),
         };
         let credentials = ticket.credentials;

@@ -29,6 +29,7 @@ mod credential;
 pub mod danger;
 mod delegation;
 mod error;
+mod forwarding;
 mod hostname;
 mod initiator;
 mod keeping;
@@ -42,6 +43,7 @@ pub mod tokens;
 
 pub use context::KerberosContext;
 pub use credential::KerberosCredential;
+pub use delegation::DelegationPolicy;
 pub use error::{ContextError, CredentialError, Error, MessageError, SequenceError, TokenError};
 pub use keeping::{LoginSecret, Standing, TicketExchange};
 pub use messages::{MessageSession, MessageSizes, SessionParameters, Unwrapped, Wrapped};

@@ -18,6 +18,7 @@ use crate::acceptor::{self, Surroundings};
 use crate::acquire;
 use crate::context::{KerberosContext, MAX_TOKEN, Outcome, State, deliver};
 use crate::credential::KerberosCredential;
+use crate::delegation::DelegationPolicy;
 use crate::error::{ContextError, Error, TokenError, sspi_error};
 use crate::initiator;
 use crate::query;
@@ -38,6 +39,9 @@ pub struct KerberosConfig {
     pub replay_cache: Arc<dyn ReplayCache>,
     /// What an acceptor permits.
     pub accept_policy: AcceptPolicy,
+    /// To which services a client's ticket-granting ticket goes where DELEGATE is asked for, unless the
+    /// credential has a policy of its own ([`KerberosCredential::with_delegation`]).
+    pub delegation: DelegationPolicy,
 }
 
 impl KerberosConfig {
@@ -49,6 +53,7 @@ impl KerberosConfig {
             store,
             replay_cache: Arc::new(MemoryReplayCache::default()),
             accept_policy: AcceptPolicy::default(),
+            delegation: DelegationPolicy::default(),
         }
     }
 }
@@ -116,7 +121,7 @@ impl Kerberos {
     }
 }
 
-/// What works. Not among them: delegation, impersonation of the thread, and datagram contexts.
+/// What works. Not among them: datagram contexts.
 fn capabilities() -> SecPkgCapabilities {
     SecPkgCapabilities::INTEGRITY
         | SecPkgCapabilities::PRIVACY
@@ -126,7 +131,9 @@ fn capabilities() -> SecPkgCapabilities {
         | SecPkgCapabilities::EXTENDED_ERROR
         | SecPkgCapabilities::NEGOTIABLE
         | SecPkgCapabilities::GSS_COMPATIBLE
+        | SecPkgCapabilities::IMPERSONATION
         | SecPkgCapabilities::MUTUAL_AUTH
+        | SecPkgCapabilities::DELEGATION
         | SecPkgCapabilities::READONLY_WITH_CHECKSUM
 }
 
@@ -202,11 +209,11 @@ impl SecurityPackage for Kerberos {
     ) -> Result<Step, trihound_sspi::Error> {
         let token = request.input.and_then(|input| input.token());
         let outcome = match context.take().map(|context| context.0) {
-            None => initiator::begin(credential, &request, &self.config.environment)?,
+            None => initiator::begin(credential, &request, &self.config)?,
             Some(State::ExpectApReply(waiting)) => waiting.step(token).map_err(sspi_error)?,
             Some(State::Undelivered(undelivered)) => undelivered.again(),
             Some(state @ State::Established(_)) => once_more(state, token).map_err(sspi_error)?,
-            Some(State::ExpectKdcReply(_)) => {
+            Some(State::ExpectKdcReply(_) | State::ExpectForwarded(_)) => {
                 return Err(sspi_error(ContextError::ExchangeUnderWay));
             }
             Some(State::ExpectThirdLeg(_)) => {
@@ -229,7 +236,9 @@ impl SecurityPackage for Kerberos {
             Some(State::ExpectThirdLeg(waiting)) => waiting.step(token).map_err(sspi_error)?,
             Some(State::Undelivered(undelivered)) => undelivered.again(),
             Some(state @ State::Established(_)) => once_more(state, token).map_err(sspi_error)?,
-            Some(State::ExpectKdcReply(_) | State::ExpectApReply(_)) => {
+            Some(
+                State::ExpectKdcReply(_) | State::ExpectForwarded(_) | State::ExpectApReply(_),
+            ) => {
                 return Err(sspi_error(ContextError::OtherRole { role: "initiator" }));
             }
         };
@@ -244,6 +253,9 @@ impl SecurityPackage for Kerberos {
     ) -> Result<Step, trihound_sspi::Error> {
         let outcome = match context.take().map(|context| context.0) {
             Some(State::ExpectKdcReply(waiting)) => {
+                waiting.step(Some(reply)).map_err(sspi_error)?
+            }
+            Some(State::ExpectForwarded(waiting)) => {
                 waiting.step(Some(reply)).map_err(sspi_error)?
             }
             Some(State::Undelivered(undelivered)) => undelivered.again(),

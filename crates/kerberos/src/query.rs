@@ -43,7 +43,9 @@ pub(crate) fn query(
 fn last_client_token(context: &KerberosContext) -> LastClientTokenStatus {
     match &context.0 {
         State::Established(_) => LastClientTokenStatus::Yes,
-        State::ExpectThirdLeg(_) | State::ExpectKdcReply(_) => LastClientTokenStatus::No,
+        State::ExpectThirdLeg(_) | State::ExpectKdcReply(_) | State::ExpectForwarded(_) => {
+            LastClientTokenStatus::No
+        }
         State::ExpectApReply(_) | State::Undelivered(_) => LastClientTokenStatus::Maybe,
     }
 }
@@ -52,6 +54,7 @@ fn target(context: &KerberosContext) -> Result<&str, ContextError> {
     match &context.0 {
         State::Established(session) => Ok(&session.facts.target),
         State::ExpectKdcReply(waiting) => Ok(waiting.target()),
+        State::ExpectForwarded(waiting) => Ok(waiting.target()),
         State::ExpectApReply(waiting) => Ok(waiting.target()),
         State::ExpectThirdLeg(_) | State::Undelivered(_) => Err(ContextError::NotEstablished),
     }

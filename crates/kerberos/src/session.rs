@@ -19,6 +19,7 @@ use trihound_sspi::{
 
 use crate::authorization::Authorization;
 use crate::buffers;
+use crate::delegation;
 use crate::error::{ContextError, Error, sspi_error};
 use crate::messages::{MessageSession, SessionParameters};
 use crate::tickets::TicketProof;
@@ -177,6 +178,8 @@ impl Session {
         if let Some(authorization) = &self.facts.authorization {
             authorization.describe(&mut token);
         }
+        let delegated = self.facts.delegated.as_deref();
+        token.delegated_credential = delegated.map(delegation::packed).transpose()?;
         Ok(Arc::new(token))
     }
 

@@ -78,6 +78,8 @@ impl CredentialError {
             | Self::NoKeyOfPrincipal { .. }
             | Self::EmptyKeytab
             | Self::OtherDirection { .. }
+            | Self::OtherClient { .. }
+            | Self::NotForwardable { .. }
             | Self::NothingDelegated { .. } => Status::SEC_E_NO_CREDENTIALS,
             Self::UnknownIdentity { .. } => Status::SEC_E_UNKNOWN_CREDENTIALS,
             Self::NoRealm { .. } => Status::SEC_E_INVALID_PARAMETER,

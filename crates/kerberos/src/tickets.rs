@@ -167,7 +167,8 @@ impl TicketSearch {
             .into());
         };
         let client = self.outbound.client.clone();
-        let request = AsRequest::configured(client, secret, &self.environment);
+        let mut request = AsRequest::configured(client, secret, &self.environment);
+        request.options.forwardable |= self.outbound.asks_forwardable();
         let exchange = AsExchange::begin(request, &self.environment)?;
         Ok(Stage::Next(State::ExpectAsReply(Box::new(exchange))))
     }

@@ -4,9 +4,10 @@ use trihound_asn1::{EncKrbCredPart, EncryptedData, KrbCred, Message, Raw};
 use trihound_crypto::{Enctype, Key, KeyUsage};
 use trihound_secret::SecretBytes;
 
+use crate::ap::AcceptedApReq;
 use crate::as_exchange::time;
 use crate::ccache::{from_krb_cred_parts, krb_cred_info};
-use crate::refusal::microseconds;
+use crate::refusal::{microseconds, moment};
 use crate::{CacheError, Credentials, Environment, Error, InvalidMessage, PeerMisbehaved};
 
 /// First byte of a KRB-CRED: `[APPLICATION 22]`, constructed.
@@ -62,6 +63,58 @@ pub fn build_krb_cred(
 /// [`PeerMisbehaved`]: not encrypted, does not decrypt, tickets and descriptions do not pair up, a
 /// name or time is missing.
 pub fn read_krb_cred(der: &[u8], keys: &[&Key]) -> Result<Vec<Credentials>, Error> {
+    let (message, part) = open(der, keys)?;
+    from_krb_cred_parts(&message, &part).map_err(fault)
+}
+
+impl AcceptedApReq {
+    /// Opens the KRB-CRED in the authenticator's checksum (RFC 4121 section 4.1.1): tickets of the client
+    /// that the AP-REQ is of, made for this login. That it comes for the first time is what
+    /// [`Self::not_replayed`] proves of the authenticator around it.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_krb_cred`]; [`PeerMisbehaved::CredentialNotCurrent`],
+    /// [`PeerMisbehaved::CredentialOfOther`].
+    pub fn delegated_credentials(
+        &self,
+        der: &[u8],
+        environment: &Environment,
+    ) -> Result<Vec<Credentials>, Error> {
+        // RFC 4121 4.1.1.1: the session key; the sub-key is what some senders take.
+        let keys: Vec<&Key> = [Some(&self.session_key), self.initiator_subkey.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|key| &**key)
+            .collect();
+        let (message, part) = open(der, &keys)?;
+        let (now, skew) = (environment.now(0), environment.config.clock_skew);
+        // RFC 4120 3.6.2: a timestamp that is "present but not current" is KRB_AP_ERR_SKEW.
+        if let Some(timestamp) = part.timestamp {
+            let found = moment(timestamp, part.usec.unwrap_or_default());
+            if found.distance(now) > skew {
+                return Err(PeerMisbehaved::CredentialNotCurrent {
+                    found,
+                    now,
+                    skew: skew.as_secs(),
+                }
+                .into());
+            }
+        }
+        let credentials = from_krb_cred_parts(&message, &part).map_err(fault)?;
+        // RFC 4121 4.1.1: delegation is of "the initiator's" credentials.
+        if let Some(other) = credentials.iter().find(|one| one.client != self.client) {
+            return Err(PeerMisbehaved::CredentialOfOther {
+                client: self.client.to_string(),
+                found: other.client.to_string(),
+            }
+            .into());
+        }
+        Ok(credentials)
+    }
+}
+
+fn open(der: &[u8], keys: &[&Key]) -> Result<(KrbCred, EncKrbCredPart), Error> {
     if der.first() != Some(&KRB_CRED_TAG) {
         return Err(InvalidMessage::Unexpected {
             expected: "a KRB-CRED",
@@ -83,7 +136,7 @@ pub fn read_krb_cred(der: &[u8], keys: &[&Key]) -> Result<Vec<Credentials>, Erro
         })
         .ok_or(PeerMisbehaved::CredentialDoesNotDecrypt)?;
     let part = EncKrbCredPart::from_der(plain.expose())?;
-    from_krb_cred_parts(&message, &part).map_err(fault)
+    Ok((message, part))
 }
 
 /// RFC 4120 5.8.1: ticket-info has one entry for each ticket, with what a ticket cannot do without.

@@ -227,6 +227,28 @@ pub enum PeerMisbehaved {
         /// The field.
         field: &'static str,
     },
+    /// The time of a KRB-CRED is not the present (RFC 4120 section 3.6.2).
+    #[error(
+        "the delegated credential says {found} and it is {now}, more than {skew} s apart: it was made for another login, or the client's clock is wrong"
+    )]
+    CredentialNotCurrent {
+        /// The time that came.
+        found: Timestamp,
+        /// Now.
+        now: Timestamp,
+        /// The allowance in seconds.
+        skew: u64,
+    },
+    /// A client delegated somebody else's ticket; RFC 4121 section 4.1.1 knows the initiator's own only.
+    #[error(
+        "{client} delegated a ticket of {found}: a service that used it would act for somebody who did not log in to it"
+    )]
+    CredentialOfOther {
+        /// Who logged in.
+        client: String,
+        /// Whose ticket it is.
+        found: String,
+    },
 }
 
 impl PeerMisbehaved {
@@ -237,8 +259,12 @@ impl PeerMisbehaved {
             | Self::SubkeyMalformed { .. }
             | Self::ApReplyDoesNotDecrypt { .. }
             | Self::CredentialDoesNotDecrypt => error_code::KRB_AP_ERR_BAD_INTEGRITY,
-            Self::ClientsDiffer { .. } => error_code::KRB_AP_ERR_BADMATCH,
-            Self::ClockSkew { .. } => error_code::KRB_AP_ERR_SKEW,
+            Self::ClientsDiffer { .. } | Self::CredentialOfOther { .. } => {
+                error_code::KRB_AP_ERR_BADMATCH
+            }
+            Self::ClockSkew { .. } | Self::CredentialNotCurrent { .. } => {
+                error_code::KRB_AP_ERR_SKEW
+            }
             Self::TicketNotYetValid { .. } | Self::TicketInvalid { .. } => {
                 error_code::KRB_AP_ERR_TKT_NYV
             }

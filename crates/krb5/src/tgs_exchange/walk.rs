@@ -4,7 +4,7 @@ use core::fmt;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use trihound_asn1::{Realm, printable};
+use trihound_asn1::{Realm, TicketFlags, printable};
 
 use super::{TgsOperation, TgsRequest};
 use crate::ap::hierarchy_between;
@@ -205,6 +205,20 @@ impl Walk {
             .collect()
     }
 
+    /// Whether every ticket-granting ticket on the way that leads out of its realm has OK-AS-DELEGATE.
+    fn is_trusted_to_delegate(&self) -> bool {
+        let leads_out = |ticket: &Credentials| {
+            ticket
+                .server
+                .krbtgt_target()
+                .is_some_and(|target| *target != ticket.server.realm)
+        };
+        core::iter::once(&self.request.tgt)
+            .chain(&self.tgts)
+            .filter(|ticket| leads_out(ticket))
+            .all(|ticket| ticket.flags.contains(TicketFlags::OK_AS_DELEGATE))
+    }
+
     /// Takes the ticket that came for `asked`.
     pub(super) fn arrive(
         mut self,
@@ -212,7 +226,13 @@ impl Walk {
         asked: &Principal,
     ) -> Result<Arrived, Error> {
         if self.is_last_step() && credentials.server == *asked {
-            let credentials = Box::new(credentials);
+            let mut credentials = Box::new(credentials);
+            // RFC 4120 2.8: OK-AS-DELEGATE is a realm's word to its own clients. That of another realm
+            // counts as far as each realm on the way vouches for the next one by the same flag; MIT krb5 and
+            // Windows (MS-KILE 3.3.5.7.5) hold it so.
+            if !self.is_trusted_to_delegate() {
+                credentials.flags.remove(TicketFlags::OK_AS_DELEGATE);
+            }
             return Ok(Arrived::There {
                 credentials,
                 tgts: self.tgts,
