@@ -10,10 +10,12 @@ use trihound_sansio::{RandomFailure, Timestamp, TransportFailure};
 use crate::ReplayError;
 
 mod kdc;
+mod kpasswd;
 mod pac;
 mod peer;
 
 pub use kdc::{KdcMisbehaved, KdcRefused};
+pub use kpasswd::{KpasswdMisbehaved, PasswordRefused, PasswordUnknown};
 pub use pac::{InvalidPac, PacNotTrusted};
 pub use peer::{PeerMisbehaved, PeerRefused};
 
@@ -36,6 +38,15 @@ pub enum Error {
     /// The acceptor answered with a KRB-ERROR.
     #[error(transparent)]
     PeerRefused(Box<PeerRefused>),
+    /// The reply of a password service breaks a rule.
+    #[error(transparent)]
+    KpasswdMisbehaved(#[from] KpasswdMisbehaved),
+    /// The password service did not change the password.
+    #[error(transparent)]
+    PasswordRefused(Box<PasswordRefused>),
+    /// The password service was asked and nobody answered.
+    #[error(transparent)]
+    PasswordUnknown(Box<PasswordUnknown>),
     /// The bytes of a ticket's PAC are not a PAC.
     #[error(transparent)]
     InvalidPac(#[from] InvalidPac),
@@ -320,6 +331,24 @@ pub enum ApiMisuse {
     /// A name that must not be empty is.
     #[error("the {0} is empty")]
     EmptyName(&'static str),
+    /// A ticket for something else was to change a password (RFC 3244 section 2).
+    #[error(
+        "a ticket for {server} cannot change a password; get an initial one for kadmin/changepw"
+    )]
+    NotAPasswordTicket {
+        /// The service of the ticket.
+        server: String,
+    },
+    /// A message is longer than its length can say.
+    #[error("{what} would have {length} bytes, and {limit} are the most that it can have")]
+    MessageTooLong {
+        /// Which message.
+        what: &'static str,
+        /// Its length in bytes.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// No secret to log in with.
     #[error("no key was given for {client}")]
     NoKeys {
@@ -351,6 +380,9 @@ impl Error {
             Self::Crypto { .. } | Self::Random(_) => Some(error_code::KRB_ERR_GENERIC),
             Self::KdcMisbehaved(_)
             | Self::KdcRefused(_)
+            | Self::KpasswdMisbehaved(_)
+            | Self::PasswordRefused(_)
+            | Self::PasswordUnknown(_)
             | Self::PeerRefused(_)
             | Self::Credential(_)
             | Self::Unreachable(_)

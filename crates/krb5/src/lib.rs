@@ -13,6 +13,8 @@ mod environment;
 mod error;
 mod kdc_reply;
 pub mod keytab;
+pub mod kpasswd;
+mod krb_priv;
 pub mod name;
 pub mod pac;
 pub mod profile;
@@ -37,17 +39,19 @@ pub use credentials::{Credentials, KeyMaterial};
 pub use environment::Environment;
 pub use error::{
     ApiMisuse, CredentialFailure, Error, InvalidMessage, InvalidPac, KdcMisbehaved, KdcRefused,
-    PacNotTrusted, PeerMisbehaved, PeerRefused, Policy,
+    KpasswdMisbehaved, PacNotTrusted, PasswordRefused, PasswordUnknown, PeerMisbehaved,
+    PeerRefused, Policy,
 };
 pub use kdc_reply::KdcReplyVerified;
 pub use keytab::{
     KeyNotFound, Keytab, KeytabEdit, KeytabEntry, KeytabError, KeytabKey, KeytabWrite, ReplacedKeys,
 };
+pub use krb_priv::{build_krb_priv, read_krb_priv};
 pub use name::{NameError, Principal};
 pub use profile::{
     NoIncludes, Place, Profile, ProfileError, ProfileErrorReason, ProfileSource, Relation,
 };
 pub use refusal::build_krb_error;
 pub use replay::{MemoryReplayCache, NotReplayed, ReplayCache, ReplayEntry, ReplayError};
-pub use store::{CredentialStore, MemoryStore, StoreError};
+pub use store::{CredentialStore, MemoryStore, StoreError, StoreOpener, StorePlaces};
 pub use tgs_exchange::{TgsExchange, TgsOperation, TgsOutcome, TgsRequest};

@@ -7,6 +7,7 @@ use trihound_asn1::{KrbError, error_code, printable};
 use trihound_crypto::Enctype;
 use trihound_sansio::{Timestamp, TransportFailure};
 
+use crate::kpasswd::KpasswdResult;
 use crate::{Credentials, Principal};
 
 /// Longest salt that is told.
@@ -148,5 +149,29 @@ pub(crate) fn accepted(client: &Principal, server: &Principal, until: Timestamp)
     debug!(
         %client, spn = %server,
         "Accepted {client} at {server}, ticket valid until {until}"
+    );
+}
+
+pub(crate) fn password_change(account: &Principal, spn: &Principal) {
+    let realm = &spn.realm;
+    debug!(%realm, %spn, client = %account, "Asking realm {realm} to set the password of {account}");
+}
+
+pub(crate) fn password_answer(account: &Principal, result: KpasswdResult, authenticated: bool) {
+    let signed = if authenticated {
+        ""
+    } else {
+        ", not authenticated"
+    };
+    debug!(
+        client = %account,
+        "Received the answer on the password of {account}: {result}{signed}"
+    );
+}
+
+pub(crate) fn password_unanswered(account: &Principal, failure: &TransportFailure) {
+    debug!(
+        client = %account, error = %failure,
+        "Nobody answered on the password of {account}; whether it was changed is not known"
     );
 }

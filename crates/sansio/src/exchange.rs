@@ -45,6 +45,12 @@ pub enum Service {
     /// The message is the host name in UTF-8 and the realm is empty. The answer is the realm's name.
     /// A host for which DNS names no realm is a failure.
     HostRealm,
+    /// This host itself: from which of its addresses it would reach the password-change service of the
+    /// realm. Nothing is sent for it.
+    ///
+    /// The message is empty. The answer is the address, 4 or 16 bytes in network byte order. A transport that
+    /// does not know fails, and the exchange goes on with a guess.
+    LocalAddress,
 }
 
 /// How the message should travel, and to whom.
@@ -92,7 +98,8 @@ impl TransportHint {
     }
 }
 
-/// An address that the protocol prescribes, in the form `host:port`.
+/// Whom the protocol or the credential prescribes: `host`, `host:port`, `tcp/host:port` or
+/// `udp/host:port`, or `https://host:port/path`, a KDC proxy (MS-KKDCP).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Route(pub String);
 

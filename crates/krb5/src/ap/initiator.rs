@@ -273,6 +273,16 @@ fn authorization_data(
 }
 
 impl ExpectApReply {
+    /// The sub-key in the authenticator.
+    pub(crate) fn subkey(&self) -> &Key {
+        &self.subkey
+    }
+
+    /// Where this side's sequence begins.
+    pub(crate) fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
     /// Whether the AP-REP has to be answered with a third leg.
     #[must_use]
     pub fn is_dce_style(&self) -> bool {

@@ -156,7 +156,7 @@ impl AsRequest {
 }
 
 /// RFC 4120 7.5.3: types 2 and 24, in network byte order; an IPv4 address in IPv6 clothes is IPv4.
-fn host_address(address: IpAddr) -> HostAddress {
+pub(crate) fn host_address(address: IpAddr) -> HostAddress {
     match address.to_canonical() {
         IpAddr::V4(address) => HostAddress {
             addr_type: 2,

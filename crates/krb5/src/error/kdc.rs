@@ -193,6 +193,15 @@ pub enum KdcMisbehaved {
         /// The realm that the ticket is from.
         found: String,
     },
+    /// The ticket from an AS exchange lacks the INITIAL flag (RFC 4120 section 2.1, RFC 3244 section 2).
+    #[error(
+        "the ticket for {server} is not marked as coming from a password, so that it cannot change one; the KDC \
+         is not to be trusted with this"
+    )]
+    TicketNotInitial {
+        /// The service of the ticket.
+        server: String,
+    },
     /// The client's realm was changed by KDC-ERR-WRONG-REALM too often (RFC 6806 section 7).
     #[error("the account is referred from realm to realm: {path}; name its realm")]
     WrongRealmLoop {
