@@ -4,6 +4,7 @@ use thiserror::Error;
 use trihound_asn1::{DecodeError, EncodeError};
 use trihound_krb5::{NameError, StoreError};
 use trihound_sansio::{RandomFailure, Timestamp};
+use trihound_sspi::image::ImageError;
 
 /// "1 number", "2 numbers".
 fn counted(count: u64, noun: &str) -> String {
@@ -199,6 +200,9 @@ pub enum Error {
     /// The context does not serve the call.
     #[error(transparent)]
     Context(#[from] ContextError),
+    /// The image of a context that was exported cannot be read.
+    #[error(transparent)]
+    Image(#[from] ImageError),
 }
 
 /// The peer's handshake token cannot be taken.
@@ -319,6 +323,48 @@ pub enum CredentialError {
         /// The client.
         client: String,
     },
+    /// A setting of the credential makes no sense.
+    #[error("the credential's {setting} cannot be followed: {reason}")]
+    WrongSetting {
+        /// The field of the settings, or the attribute.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A setting that needs what the package was not given, or that does not go with the identity.
+    #[error("the credential's {setting} is not followed here: {reason}")]
+    UnservedSetting {
+        /// The field of the settings.
+        setting: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The credential cache is another client's.
+    #[error(
+        "the credential cache {cache} is that of {owner}, and the credential is of {client}; name another \
+         cache"
+    )]
+    CacheOfOther {
+        /// The cache's name.
+        cache: String,
+        /// Whose it is.
+        owner: String,
+        /// Whose credential it is.
+        client: String,
+    },
+    /// The ticket-granting ticket is postdated (RFC 4120 section 2.4).
+    #[error(
+        "the ticket-granting ticket of {client} begins at {start}, now is {now}; wait until then, or log in \
+         without a start time"
+    )]
+    Postdated {
+        /// The client.
+        client: String,
+        /// When it begins.
+        start: Timestamp,
+        /// Now.
+        now: Timestamp,
+    },
     /// No realm is known for a name.
     #[error("no realm is known for {name}; write name@REALM or set default_realm")]
     NoRealm {
@@ -383,6 +429,18 @@ pub enum ContextError {
         /// What was asked for.
         qop: u32,
     },
+    /// RESET_NEW for a context under RC4 that has sent messages (RFC 4757 section 7.3).
+    #[error(
+        "the context has sent messages under RC4, whose key stream depends on the sequence number: starting \
+         the numbers anew would use it twice; export without SECPKG_CONTEXT_EXPORT_RESET_NEW"
+    )]
+    KeyStreamUsed,
+    /// Something of the context that an image has no room for.
+    #[error("the context cannot be exported: it has {what}")]
+    NotWritable {
+        /// What it is.
+        what: &'static str,
+    },
     /// A context attribute that is not there.
     #[error("a Kerberos context has no attribute {attribute}")]
     NoAttribute {
@@ -410,6 +468,7 @@ impl From<Error> for trihound_sspi::Error {
             Error::Token(inner) => Self::from_source(status, inner),
             Error::Credential(inner) => Self::from_source(status, inner),
             Error::Context(inner) => Self::from_source(status, inner),
+            Error::Image(inner) => Self::from_source(status, inner),
         }
     }
 }

@@ -8,9 +8,12 @@ use trihound_asn1::gss::{self, KRB5_OID, MS_KRB5_OID};
 use trihound_krb5::ap::AcceptPolicy;
 use trihound_krb5::{CredentialStore, Environment, MemoryReplayCache, ReplayCache};
 use trihound_sansio::Reply;
+use trihound_secret::SecretBytes;
+use trihound_sspi::image::ContextImage;
 use trihound_sspi::{
-    AcceptRequest, AccessToken, AcquireRequest, ContextAttribute, ContextAttributeValue,
-    CredentialAttribute, CredentialAttributeValue, Expiry, FunctionSet, InitializeRequest,
+    AcceptRequest, AccessToken, AcquireRequest, BoxedExchange, ChangePasswordRequest,
+    ContextAttribute, ContextAttributeValue,
+    CredentialAttribute, CredentialAttributeValue, Expiry, ExportFlags, FunctionSet, InitializeRequest,
     MechanismInfo, SecBufferDesc, SecPkgCapabilities, SecPkgInfo, SecurityPackage, Step,
 };
 
@@ -20,7 +23,9 @@ use crate::context::{KerberosContext, MAX_TOKEN, Outcome, State, deliver};
 use crate::credential::KerberosCredential;
 use crate::delegation::DelegationPolicy;
 use crate::error::{ContextError, Error, TokenError, sspi_error};
+use crate::export;
 use crate::initiator;
+use crate::password;
 use crate::query;
 
 /// `wRPCID` of Kerberos: RPC_C_AUTHN_GSS_KERBEROS.
@@ -168,6 +173,9 @@ impl SecurityPackage for Kerberos {
         FunctionSet::REQUIRED
             | FunctionSet::QUERY_CREDENTIALS_ATTRIBUTES
             | FunctionSet::QUERY_SECURITY_CONTEXT_TOKEN
+            | FunctionSet::CHANGE_ACCOUNT_PASSWORD
+            | FunctionSet::EXPORT_SECURITY_CONTEXT
+            | FunctionSet::IMPORT_SECURITY_CONTEXT
     }
 
     fn mechanism(&self) -> Option<&MechanismInfo> {
@@ -179,6 +187,13 @@ impl SecurityPackage for Kerberos {
         request: AcquireRequest<'_>,
     ) -> Result<KerberosCredential, trihound_sspi::Error> {
         acquire::acquire(request, &self.config)
+    }
+
+    fn change_account_password(
+        &self,
+        request: ChangePasswordRequest<'_>,
+    ) -> Result<BoxedExchange, trihound_sspi::Error> {
+        password::change(request, &self.config.environment)
     }
 
     fn credential_expiry(&self, credential: &KerberosCredential) -> Expiry {
@@ -320,5 +335,28 @@ impl SecurityPackage for Kerberos {
     ) -> Result<Arc<AccessToken>, trihound_sspi::Error> {
         let session = context.session().map_err(sspi_error)?;
         session.access_token().map_err(sspi_error)
+    }
+
+    fn export_security_context(
+        &self,
+        context: &KerberosContext,
+        flags: ExportFlags,
+    ) -> Result<ContextImage, trihound_sspi::Error> {
+        let session = context.session().map_err(sspi_error)?;
+        export::export(session, flags).map_err(sspi_error)
+    }
+
+    fn import_security_context(
+        &self,
+        image: &SecretBytes,
+    ) -> Result<KerberosContext, trihound_sspi::Error> {
+        let session = export::import(image, &self.config.environment).map_err(sspi_error)?;
+        Ok(KerberosContext(State::Established(Box::new(session))))
+    }
+
+    fn mech_list_mic_done(&self, context: &mut KerberosContext) {
+        if let Ok(session) = context.session_mut() {
+            session.messages.begin_here();
+        }
     }
 }

@@ -21,6 +21,7 @@ use crate::authorization::Authorization;
 use crate::buffers;
 use crate::delegation;
 use crate::error::{ContextError, Error, sspi_error};
+use crate::export::Imported;
 use crate::messages::{MessageSession, SessionParameters};
 use crate::tickets::TicketProof;
 
@@ -66,6 +67,8 @@ pub(crate) enum LastLeg {
 pub(crate) enum Proofs {
     Initiator(InitiatorProofs),
     Acceptor(AcceptorProofs, LastLeg),
+    /// The handshake was in another process.
+    Imported(Imported),
 }
 
 /// What both sides know of each other once the handshake is over.
@@ -94,6 +97,8 @@ pub(crate) struct Session {
     pub(crate) messages: MessageSession,
     pub(crate) facts: Facts,
     pub(crate) message_key: Arc<Key>,
+    /// Whether that is the acceptor's sub-key.
+    pub(crate) acceptor_subkey: bool,
     environment: Environment,
     _proofs: Proofs,
 }
@@ -145,9 +150,36 @@ impl Session {
             messages,
             facts,
             message_key,
+            acceptor_subkey: agreement.acceptor_subkey.is_some(),
             environment: environment.clone(),
             _proofs: proofs,
         })
+    }
+
+    /// The session of an image; its key comes with whether it is the acceptor's sub-key.
+    pub(crate) fn imported(
+        facts: Facts,
+        messages: MessageSession,
+        (message_key, acceptor_subkey): (Arc<Key>, bool),
+        environment: &Environment,
+        proof: Imported,
+    ) -> Self {
+        debug!(
+            client = %facts.client,
+            spn = %facts.server,
+            etype = %message_key.enctype(),
+            "A security context of {} with {} is imported",
+            facts.client,
+            facts.server
+        );
+        Self {
+            messages,
+            facts,
+            message_key,
+            acceptor_subkey,
+            environment: environment.clone(),
+            _proofs: Proofs::Imported(proof),
+        }
     }
 
     pub(crate) fn established(&self) -> Established {

@@ -22,6 +22,7 @@ impl Error {
             Self::Token(error) => error.status(),
             Self::Credential(error) => error.status(),
             Self::Context(error) => error.status(),
+            Self::Image(error) => error.status(),
         }
     }
 }
@@ -82,7 +83,10 @@ impl CredentialError {
             | Self::NotForwardable { .. }
             | Self::NothingDelegated { .. } => Status::SEC_E_NO_CREDENTIALS,
             Self::UnknownIdentity { .. } => Status::SEC_E_UNKNOWN_CREDENTIALS,
-            Self::NoRealm { .. } => Status::SEC_E_INVALID_PARAMETER,
+            Self::NoRealm { .. } | Self::WrongSetting { .. } => Status::SEC_E_INVALID_PARAMETER,
+            Self::UnservedSetting { .. } => Status::SEC_E_UNSUPPORTED_FUNCTION,
+            Self::CacheOfOther { .. } => Status::SEC_E_NO_CREDENTIALS,
+            Self::Postdated { .. } => Status::SEC_E_TIME_SKEW,
         }
     }
 }
@@ -100,6 +104,7 @@ impl ContextError {
             }
             Self::Expired { .. } => Status::SEC_E_CONTEXT_EXPIRED,
             Self::NotNegotiated { .. } | Self::UnknownQop { .. } => Status::SEC_E_QOP_NOT_SUPPORTED,
+            Self::KeyStreamUsed | Self::NotWritable { .. } => Status::SEC_E_CANNOT_PACK,
             Self::NoAttribute { .. } => Status::SEC_E_UNSUPPORTED_FUNCTION,
         }
     }
@@ -108,6 +113,7 @@ impl ContextError {
 const fn store(error: &StoreError) -> Status {
     match error {
         StoreError::NoKeytab { .. } | StoreError::NoCache { .. } => Status::SEC_E_NO_CREDENTIALS,
+        StoreError::Name { .. } => Status::SEC_E_INVALID_PARAMETER,
         _ => Status::SEC_E_INTERNAL_ERROR,
     }
 }

@@ -22,6 +22,14 @@ impl Width {
             Self::Bits32 => 0xffff_ffff,
         }
     }
+
+    /// Whether a number can be one of this width; the error says why not.
+    pub(crate) const fn check(self, number: u64) -> Result<(), &'static str> {
+        if number & self.mask() != number {
+            return Err("it has more bits than the tokens of its key");
+        }
+        Ok(())
+    }
 }
 
 /// Which irregularities a context reports.
@@ -49,7 +57,46 @@ pub(crate) struct Window {
     seen: u64,
 }
 
+/// How far a window has come: what of it goes into the image of a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WindowPosition {
+    pub(crate) next: u64,
+    pub(crate) span: u64,
+    pub(crate) seen: u64,
+}
+
+impl WindowPosition {
+    /// At the first number that is expected.
+    pub(crate) const fn first(next: u64) -> Self {
+        Self {
+            next,
+            span: 0,
+            seen: 0,
+        }
+    }
+}
+
 impl Window {
+    pub(crate) const fn position(&self) -> WindowPosition {
+        WindowPosition {
+            next: self.next,
+            span: self.span,
+            seen: self.seen,
+        }
+    }
+
+    /// Goes to where another window of the same context was; the error is the rule that the position breaks.
+    pub(crate) fn go_to(&mut self, position: WindowPosition) -> Result<(), &'static str> {
+        self.width.check(position.next)?;
+        let remembered = u32::try_from(position.span).unwrap_or(u32::MAX);
+        let beyond = position.seen.checked_shr(remembered).unwrap_or_default();
+        if beyond != 0 {
+            return Err("it remembers numbers from before the first one");
+        }
+        (self.next, self.span, self.seen) = (position.next, position.span, position.seen);
+        Ok(())
+    }
+
     pub(crate) const fn new(first: u64, width: Width, detection: Detection) -> Self {
         Self {
             width,

@@ -8,7 +8,7 @@ use trihound_sansio::RandomSource;
 
 use super::rfc4121::Rfc4121;
 use super::rfc4757::{Layout, Rfc4757};
-use super::sequence::{Detection, Width, Window};
+use super::sequence::{Detection, Width, Window, WindowPosition};
 use crate::error::{MessageError, SequenceError};
 
 /// What a handshake hands to its message session.
@@ -39,6 +39,33 @@ enum Mechanism {
     Rfc4757(Rfc4757),
 }
 
+/// Where the numbers of a context's messages begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct First {
+    send: u64,
+    receive: u64,
+}
+
+/// How far the messages of a context have come, both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    pub(crate) first_send: u64,
+    pub(crate) send: u64,
+    pub(crate) first_receive: u64,
+    pub(crate) receive: WindowPosition,
+}
+
+impl Numbers {
+    /// The same context before its first message.
+    pub(crate) const fn reset(self) -> Self {
+        Self {
+            send: self.first_send,
+            receive: WindowPosition::first(self.first_receive),
+            ..self
+        }
+    }
+}
+
 /// Signs, seals, verifies and opens the messages of one context.
 ///
 /// For the AES enctypes no method allocates.
@@ -47,6 +74,8 @@ pub struct MessageSession {
     enctype: Enctype,
     send: u64,
     receive: Window,
+    /// The numbers that both sides began with.
+    first: First,
     random: Arc<dyn RandomSource>,
 }
 
@@ -116,13 +145,63 @@ impl MessageSession {
             replay: parameters.replay_detect,
             sequence: parameters.sequence_detect,
         };
+        let first = First {
+            send: u64::from(parameters.send_sequence),
+            receive: u64::from(parameters.receive_sequence),
+        };
         Ok(Self {
             mechanism,
             enctype: key.enctype(),
-            send: u64::from(parameters.send_sequence),
-            receive: Window::new(u64::from(parameters.receive_sequence), width, detection),
+            send: first.send,
+            receive: Window::new(first.receive, width, detection),
+            first,
             random: parameters.random,
         })
+    }
+
+    /// Whether the cipher is a key stream that depends on the sequence number, so that two messages
+    /// under one number give each other away (RFC 4757 section 7.3).
+    pub(crate) const fn has_key_stream(&self) -> bool {
+        matches!(self.mechanism, Mechanism::Rfc4757(_))
+    }
+
+    pub(crate) const fn numbers(&self) -> Numbers {
+        Numbers {
+            first_send: self.first.send,
+            send: self.send,
+            first_receive: self.first.receive,
+            receive: self.receive.position(),
+        }
+    }
+
+    /// Goes on where another session with this key stopped; the error is what is wrong with `numbers`.
+    pub(crate) fn go_to(&mut self, numbers: Numbers) -> Result<(), &'static str> {
+        let width = self.width();
+        for number in [numbers.first_send, numbers.send, numbers.first_receive] {
+            width.check(number)?;
+        }
+        self.receive.go_to(numbers.receive)?;
+        self.send = numbers.send;
+        self.first = First {
+            send: numbers.first_send,
+            receive: numbers.first_receive,
+        };
+        Ok(())
+    }
+
+    /// Messages so far belonged to the handshake (a mechListMIC): those of the program begin here.
+    pub(crate) const fn begin_here(&mut self) {
+        self.first = First {
+            send: self.send,
+            receive: self.receive.position().next,
+        };
+    }
+
+    const fn width(&self) -> Width {
+        match &self.mechanism {
+            Mechanism::Rfc4121(_) => Width::Bits64,
+            Mechanism::Rfc4757(_) => Width::Bits32,
+        }
     }
 
     /// The enctype that protects the messages.
