@@ -10,14 +10,14 @@ use super::{
 /// One structure whose strings are those of a character type: the A and the W form.
 macro_rules! both {
     ($(#[$doc:meta])* $narrow:ident $wide:ident {
-        $($(#[$text_doc:meta])* text $text:ident,)*
+        ($($(#[$text_doc:meta])* $text:ident,)*)
         $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
     }) => {
-        both!(@one $(#[$doc])* $narrow SEC_CHAR { $($(#[$text_doc])* $text,)* $($(#[$field_doc])* $field: $type,)* });
-        both!(@one $(#[$doc])* $wide SEC_WCHAR { $($(#[$text_doc])* $text,)* $($(#[$field_doc])* $field: $type,)* });
+        both!(@one $(#[$doc])* $narrow SEC_CHAR { ($($(#[$text_doc])* $text,)*) $($(#[$field_doc])* $field: $type,)* });
+        both!(@one $(#[$doc])* $wide SEC_WCHAR { ($($(#[$text_doc])* $text,)*) $($(#[$field_doc])* $field: $type,)* });
     };
     (@one $(#[$doc:meta])* $name:ident $char:ident {
-        $($(#[$text_doc:meta])* $text:ident,)* $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
+        ($($(#[$text_doc:meta])* $text:ident,)*) $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
     }) => {
         $(#[$doc])*
         #[repr(C)]
@@ -74,8 +74,10 @@ layout!(SecPkgContext_StreamSizes: 20/20, cbBlockSize: 16/16);
 both! {
     /// `SECPKG_ATTR_NAMES`.
     SecPkgContext_NamesA SecPkgContext_NamesW {
-        /// The client.
-        text sUserName,
+        (
+            /// The client.
+            sUserName,
+        )
     }
 }
 layout!(SecPkgContext_NamesA: 8/4);
@@ -106,10 +108,12 @@ layout!(SecPkgContext_DceInfo: 16/8, AuthzSvc: 0/0, pPac: 8/4);
 both! {
     /// `SECPKG_ATTR_KEY_INFO`.
     SecPkgContext_KeyInfoA SecPkgContext_KeyInfoW {
-        /// How messages are signed.
-        text sSignatureAlgorithmName,
-        /// How they are encrypted.
-        text sEncryptAlgorithmName,
+        (
+            /// How messages are signed.
+            sSignatureAlgorithmName,
+            /// How they are encrypted.
+            sEncryptAlgorithmName,
+        )
         /// The key's size in bits.
         KeySize: ULONG,
         /// The number of the signature algorithm.
@@ -124,8 +128,10 @@ layout!(SecPkgContext_KeyInfoW: 32/20, KeySize: 16/8, EncryptAlgorithm: 24/16);
 both! {
     /// `SECPKG_ATTR_AUTHORITY`.
     SecPkgContext_AuthorityA SecPkgContext_AuthorityW {
-        /// Who authenticated the client.
-        text sAuthorityName,
+        (
+            /// Who authenticated the client.
+            sAuthorityName,
+        )
     }
 }
 layout!(SecPkgContext_AuthorityA: 8/4);
@@ -212,10 +218,12 @@ layout!(SecPkgContext_NegotiationInfoW: 16/8, NegotiationState: 8/4);
 both! {
     /// `SECPKG_ATTR_NATIVE_NAMES`.
     SecPkgContext_NativeNamesA SecPkgContext_NativeNamesW {
-        /// The client.
-        text sClientName,
-        /// The server.
-        text sServerName,
+        (
+            /// The client.
+            sClientName,
+            /// The server.
+            sServerName,
+        )
     }
 }
 layout!(SecPkgContext_NativeNamesA: 16/8, sServerName: 8/4);
@@ -255,8 +263,10 @@ layout!(SecPkgContext_Bindings: 16/8, Bindings: 8/4);
 both! {
     /// `SECPKG_ATTR_CLIENT_SPECIFIED_TARGET`. (sspi.h has it for W alone.)
     SecPkgContext_ClientSpecifiedTargetA SecPkgContext_ClientSpecifiedTarget {
-        /// The target that the client named.
-        text sTargetName,
+        (
+            /// The target that the client named.
+            sTargetName,
+        )
     }
 }
 layout!(SecPkgContext_ClientSpecifiedTargetA: 8/4);
@@ -274,8 +284,10 @@ layout!(SecPkgContext_LastClientTokenStatus: 4/4);
 both! {
     /// `SECPKG_CRED_ATTR_NAMES`.
     SecPkgCredentials_NamesA SecPkgCredentials_NamesW {
-        /// Whose the credential is.
-        text sUserName,
+        (
+            /// Whose the credential is.
+            sUserName,
+        )
     }
 }
 layout!(SecPkgCredentials_NamesA: 8/4);
@@ -284,8 +296,10 @@ layout!(SecPkgCredentials_NamesW: 8/4);
 both! {
     /// `SECPKG_CRED_ATTR_SSI_PROVIDER`.
     SecPkgCredentials_SSIProviderA SecPkgCredentials_SSIProviderW {
-        /// The provider.
-        text sProviderName,
+        (
+            /// The provider.
+            sProviderName,
+        )
         /// How many bytes follow.
         ProviderInfoLength: ULONG,
         /// What it says.
