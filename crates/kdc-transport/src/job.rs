@@ -12,7 +12,7 @@ use crate::race::{Outcome, Work};
 use crate::wire::{self, Span};
 use crate::{
     AttemptError, Cancel, HttpsPost, Limits, Resolve, Server, ServerMemory, SystemResolver,
-    hostname, kkdcp, locate,
+    hostname, kkdcp, local_address, locate,
 };
 
 /// What a transport is made of; the same for the blocking and the asynchronous one.
@@ -129,10 +129,13 @@ impl Job {
 
     fn locate(&self) -> Outcome {
         let resolver = self.parts.resolver.as_ref();
-        match hostname::answer(&self.parts.config, &self.request, resolver) {
+        let (config, request) = (&self.parts.config, &self.request);
+        let answer = hostname::answer(config, request, resolver)
+            .or_else(|| local_address::answer(config, request, resolver));
+        match answer {
             Some(Ok(answer)) => Outcome::Reply(answer),
             Some(Err(failure)) => Outcome::Located(Err(failure)),
-            None => Outcome::Located(locate::locate(&self.parts.config, &self.request, resolver)),
+            None => Outcome::Located(locate::locate(config, request, resolver)),
         }
     }
 

@@ -54,6 +54,7 @@ mod hostname;
 mod job;
 mod kkdcp;
 mod limits;
+mod local_address;
 mod locate;
 mod memory;
 mod race;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tracing::debug;
 use trihound_asn1::name_type::{NT_ENTERPRISE, NT_PRINCIPAL};
 use trihound_krb5::{Config, CredentialStore, Credentials, Principal, StoreError};
-use trihound_secret::SecretString;
 use trihound_sspi::{AccountName, AcquireRequest, CredentialUse, Identity};
 
 use crate::credential::{KerberosCredential, Onward};
 use crate::delegation;
 use crate::error::{CredentialError, Error, sspi_error};
+use crate::login;
 use crate::package::KerberosConfig;
 
 pub(crate) fn acquire(
@@ -19,6 +19,8 @@ pub(crate) fn acquire(
 ) -> Result<KerberosCredential, trihound_sspi::Error> {
     let inbound = request.credential_use.contains(CredentialUse::INBOUND);
     let outbound = request.credential_use.contains(CredentialUse::OUTBOUND);
+    let own = login::own_store(&request, config).map_err(sspi_error)?;
+    let config = own.as_ref().unwrap_or(config);
     let mut credential = KerberosCredential::default();
     if outbound && inbound && request.identity.is_none() && request.principal.is_none() {
         credential = acquire_onward(&request, config)?;
@@ -36,6 +38,8 @@ pub(crate) fn acquire(
             flag: "SECPKG_CRED_INBOUND, SECPKG_CRED_OUTBOUND or SECPKG_CRED_BOTH",
         }));
     }
+    let now = config.environment.now(0);
+    login::follow(&credential, request.settings, now).map_err(sspi_error)?;
     Ok(credential)
 }
 
@@ -50,14 +54,8 @@ fn acquire_outbound(
             domain,
             password,
         }) => {
-            let client = match user_principal_name(user, domain.as_deref(), &environment.config) {
-                Some(client) => client,
-                None => client_principal(user, domain.as_deref(), &environment.config)?,
-            };
-            Ok(KerberosCredential::from_password(
-                client,
-                SecretString::from(password.expose()),
-            ))
+            let client = named_client(user, domain.as_deref(), &environment.config)?;
+            login::of_password(client, password, request, config).map_err(sspi_error)
         }
         Some(Identity::Packed(packed)) => {
             let tickets = delegation::open(packed).map_err(sspi_error)?;
@@ -119,6 +117,18 @@ fn from_delegated(
         }));
     }
     Ok(credential)
+}
+
+/// Whom a name with its domain means, a user principal name of Active Directory included.
+pub(crate) fn named_client(
+    user: &str,
+    domain: Option<&str>,
+    config: &Config,
+) -> Result<Principal, trihound_sspi::Error> {
+    match user_principal_name(user, domain, config) {
+        Some(client) => Ok(client),
+        None => client_principal(user, domain, config),
+    }
 }
 
 /// A user principal name of Active Directory, `alice@suffix.example`, of the default realm, whose KDC knows whose it is

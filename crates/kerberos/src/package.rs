@@ -12,9 +12,9 @@ use trihound_secret::SecretBytes;
 use trihound_sspi::image::ContextImage;
 use trihound_sspi::{
     AcceptRequest, AccessToken, AcquireRequest, BoxedExchange, ChangePasswordRequest,
-    ContextAttribute, ContextAttributeValue,
-    CredentialAttribute, CredentialAttributeValue, Expiry, ExportFlags, FunctionSet, InitializeRequest,
-    MechanismInfo, SecBufferDesc, SecPkgCapabilities, SecPkgInfo, SecurityPackage, Step,
+    ContextAttribute, ContextAttributeValue, CredentialAttribute, CredentialAttributeValue, Expiry,
+    ExportFlags, FunctionSet, InitializeRequest, MechanismInfo, SecBufferDesc, SecPkgCapabilities,
+    SecPkgInfo, SecurityPackage, Step,
 };
 
 use crate::acceptor::{self, Surroundings};

@@ -1,9 +1,10 @@
 //! The one table from errors to SSPI's statuses.
 
 use trihound_asn1::error_code as code;
+use trihound_krb5::kpasswd::KpasswdResult;
 use trihound_krb5::{
-    CredentialFailure, Error as KerberosError, KdcMisbehaved, PacNotTrusted, PeerMisbehaved,
-    Policy, ReplayError, StoreError,
+    CredentialFailure, Error as KerberosError, KdcMisbehaved, KpasswdMisbehaved, PacNotTrusted,
+    PasswordRefused, PeerMisbehaved, Policy, ReplayError, StoreError,
 };
 use trihound_sspi::SecurityStatus as Status;
 
@@ -131,6 +132,9 @@ fn kerberos(error: &KerberosError) -> Status {
         KerberosError::InvalidPac(_) => Status::SEC_E_INVALID_TOKEN,
         KerberosError::PacNotTrusted(fault) => pac_not_trusted(fault),
         KerberosError::PeerRefused(refusal) => peer_refused(refusal.code),
+        KerberosError::KpasswdMisbehaved(fault) => kpasswd_misbehaved(fault),
+        KerberosError::PasswordRefused(refusal) => password_refused(refusal),
+        KerberosError::PasswordUnknown(_) => Status::SEC_E_NO_AUTHENTICATING_AUTHORITY,
         KerberosError::Policy(fault) => policy(fault),
         KerberosError::Credential(fault) => credential(fault),
         KerberosError::Replay(fault) => replay(fault),
@@ -173,6 +177,33 @@ fn kdc_refused(number: i32) -> Status {
         code::KRB_AP_ERR_TKT_EXPIRED => Status::SEC_E_NO_CREDENTIALS,
         code::KDC_ERR_SVC_UNAVAILABLE => Status::SEC_E_NO_AUTHENTICATING_AUTHORITY,
         _ => Status::SEC_E_KDC_INVALID_REQUEST,
+    }
+}
+
+const fn kpasswd_misbehaved(fault: &KpasswdMisbehaved) -> Status {
+    match fault {
+        KpasswdMisbehaved::PrivateDoesNotDecrypt
+        | KpasswdMisbehaved::Reflected
+        | KpasswdMisbehaved::SuccessNotAuthenticated => Status::SEC_E_MESSAGE_ALTERED,
+        KpasswdMisbehaved::SequenceDiffers | KpasswdMisbehaved::FreshnessMissing => {
+            Status::SEC_E_OUT_OF_SEQUENCE
+        }
+        KpasswdMisbehaved::TimeDiffers => Status::SEC_E_TIME_SKEW,
+        // CutShort, LengthDiffers, VersionUnknown, ResultMissing
+        _ => Status::SEC_E_ILLEGAL_MESSAGE,
+    }
+}
+
+/// A new password that is refused is told apart from an old one that is wrong.
+const fn password_refused(refusal: &PasswordRefused) -> Status {
+    match refusal.result {
+        Some(KpasswdResult::SOFT_ERROR | KpasswdResult::HARD_ERROR) => {
+            Status::ERROR_PASSWORD_RESTRICTION
+        }
+        Some(KpasswdResult::MALFORMED | KpasswdResult::BAD_VERSION) => {
+            Status::SEC_E_KDC_INVALID_REQUEST
+        }
+        _ => Status::SEC_E_LOGON_DENIED,
     }
 }
 

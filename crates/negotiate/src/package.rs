@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use trihound_sansio::Reply;
 use trihound_sspi::{
-    AcceptRequest, AccessToken, AcquireRequest, ContextAttribute, ContextAttributeValue,
-    CredentialAttribute, CredentialAttributeValue, Expiry, FunctionSet, InitializeRequest,
-    SecBufferDesc, SecPkgCapabilities, SecPkgInfo, SecurityFunctionTable, SecurityPackage, Step,
+    AcceptRequest, AccessToken, AcquireRequest, BoxedExchange, ChangePasswordRequest,
+    ContextAttribute, ContextAttributeValue, CredentialAttribute, CredentialAttributeValue, Expiry,
+    Function, FunctionSet, InitializeRequest, SecBufferDesc, SecPkgCapabilities, SecPkgInfo,
+    SecurityFunctionTable, SecurityPackage, Step,
 };
 
 use crate::context::{NegotiateContext, State, deliver};
@@ -84,16 +85,17 @@ impl Negotiate {
             .iter()
             .filter_map(|info| mechanisms.functions_of(&info.name).ok())
             .fold(FunctionSet::empty(), FunctionSet::union);
+        let functions = FunctionSet::REQUIRED | (offered & DELEGATED);
         Self {
             info: SecPkgInfo {
-                capabilities: capabilities(),
+                capabilities: capabilities(functions),
                 version: 1,
                 rpc_id: RPC_ID,
                 max_token: longest.unwrap_or_default().saturating_add(OVERHEAD),
                 name: Cow::Borrowed(Self::NAME),
                 comment: Cow::Borrowed("SPNEGO (RFC 4178, MS-SPNG)"),
             },
-            functions: FunctionSet::REQUIRED | (offered & DELEGATED),
+            functions,
             config,
         }
     }
@@ -119,18 +121,24 @@ impl Negotiate {
 const DELEGATED: FunctionSet = FunctionSet::QUERY_SECURITY_CONTEXT_TOKEN
     .union(FunctionSet::QUERY_CREDENTIALS_ATTRIBUTES)
     .union(FunctionSet::SET_CONTEXT_ATTRIBUTES)
+    .union(FunctionSet::CHANGE_ACCOUNT_PASSWORD)
     .union(FunctionSet::APPLY_CONTROL_TOKEN);
 
-/// What works, as Windows has it, but for what no package here does yet: impersonation of the thread,
-/// logon, restricted tokens, Windows account names as targets.
-fn capabilities() -> SecPkgCapabilities {
-    SecPkgCapabilities::INTEGRITY
+/// What works, as Windows has it, but for what no package here does: logon, restricted tokens, Windows account
+/// names as targets. A client is impersonated where a mechanism knows who it is.
+fn capabilities(functions: FunctionSet) -> SecPkgCapabilities {
+    let mut capabilities = SecPkgCapabilities::INTEGRITY
         | SecPkgCapabilities::PRIVACY
         | SecPkgCapabilities::CONNECTION
         | SecPkgCapabilities::MULTI_REQUIRED
         | SecPkgCapabilities::EXTENDED_ERROR
         | SecPkgCapabilities::NEGOTIABLE
-        | SecPkgCapabilities::GSS_COMPATIBLE
+        | SecPkgCapabilities::GSS_COMPATIBLE;
+    capabilities.set(
+        SecPkgCapabilities::IMPERSONATION,
+        functions.has(Function::QuerySecurityContextToken),
+    );
+    capabilities
 }
 
 impl SecurityPackage for Negotiate {
@@ -150,6 +158,25 @@ impl SecurityPackage for Negotiate {
         request: AcquireRequest<'_>,
     ) -> Result<NegotiateCredential, trihound_sspi::Error> {
         credential::acquire(request, &self.config.mechanisms)
+    }
+
+    /// The first mechanism that changes passwords: a name belongs to one of them, and a change that was refused
+    /// by one is not tried with the next.
+    fn change_account_password(
+        &self,
+        request: ChangePasswordRequest<'_>,
+    ) -> Result<BoxedExchange, trihound_sspi::Error> {
+        let mechanisms = &self.config.mechanisms;
+        let infos = mechanisms.enumerate_security_packages();
+        let offers = |name: &str| {
+            mechanisms
+                .functions_of(name)
+                .is_ok_and(|functions| functions.has(Function::ChangeAccountPassword))
+        };
+        match infos.iter().find(|info| offers(&info.name)) {
+            Some(info) => mechanisms.change_account_password(&info.name, request),
+            None => Err(trihound_sspi::Error::unsupported("ChangeAccountPassword")),
+        }
     }
 
     fn credential_expiry(&self, credential: &NegotiateCredential) -> Expiry {

@@ -216,6 +216,10 @@ statuses! {
 }
 
 impl SecurityStatus {
+    /// HRESULT_FROM_WIN32(ERROR_PASSWORD_RESTRICTION): a new password is refused, by the account's policy or
+    /// because of who asks. No name of winerror.h's security block says that.
+    pub const ERROR_PASSWORD_RESTRICTION: Self = Self(0x8007_052D);
+
     /// From the number of a `SECURITY_STATUS`, its bits unchanged.
     #[must_use]
     pub const fn from_bits(bits: u32) -> Self {
@@ -245,6 +249,9 @@ impl fmt::Display for SecurityStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),
+            None if *self == Self::ERROR_PASSWORD_RESTRICTION => {
+                f.write_str("ERROR_PASSWORD_RESTRICTION")
+            }
             None => write!(f, "status 0x{:08X}", self.0),
         }
     }
