@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use trihound_sansio::Reply;
+use trihound_secret::SecretBytes;
+use trihound_sspi::image::ContextImage;
 use trihound_sspi::{
     AcceptRequest, AccessToken, AcquireRequest, ContextAttribute, ContextAttributeValue,
-    CredentialAttribute, CredentialAttributeValue, Expiry, FunctionSet, InitializeRequest,
+    CredentialAttribute, CredentialAttributeValue, Expiry, ExportFlags, FunctionSet, InitializeRequest,
     MechanismInfo, SecBufferDesc, SecPkgCapabilities, SecPkgInfo, SecurityPackage, Step,
 };
 
@@ -17,7 +19,7 @@ use crate::credential::NtlmCredential;
 use crate::error::{ContextError, PolicyError, sspi_error};
 use crate::event::Direction;
 use crate::message::is_ntlmssp;
-use crate::{acceptor, initiator, query};
+use crate::{acceptor, export, initiator, query};
 
 /// `wRPCID` of NTLM: RPC_C_AUTHN_WINNT.
 const RPC_ID: u16 = 10;
@@ -91,8 +93,7 @@ impl Ntlm {
     }
 }
 
-/// What works. Not among them: mutual authentication and delegation, which NTLM has not, and the
-/// impersonation of the thread.
+/// What works. Not among them: mutual authentication and delegation, which NTLM has not.
 fn capabilities() -> SecPkgCapabilities {
     SecPkgCapabilities::INTEGRITY
         | SecPkgCapabilities::PRIVACY
@@ -100,6 +101,7 @@ fn capabilities() -> SecPkgCapabilities {
         | SecPkgCapabilities::DATAGRAM
         | SecPkgCapabilities::CONNECTION
         | SecPkgCapabilities::MULTI_REQUIRED
+        | SecPkgCapabilities::IMPERSONATION
         | SecPkgCapabilities::NEGOTIABLE
         | SecPkgCapabilities::READONLY_WITH_CHECKSUM
 }
@@ -116,6 +118,8 @@ impl SecurityPackage for Ntlm {
         FunctionSet::REQUIRED
             | FunctionSet::QUERY_CREDENTIALS_ATTRIBUTES
             | FunctionSet::QUERY_SECURITY_CONTEXT_TOKEN
+            | FunctionSet::EXPORT_SECURITY_CONTEXT
+            | FunctionSet::IMPORT_SECURITY_CONTEXT
     }
 
     fn mechanism(&self) -> Option<&MechanismInfo> {
@@ -285,5 +289,22 @@ impl SecurityPackage for Ntlm {
         {
             security.mech_list_mic_done();
         }
+    }
+
+    fn export_security_context(
+        &self,
+        context: &NtlmContext,
+        flags: ExportFlags,
+    ) -> Result<ContextImage, trihound_sspi::Error> {
+        let session = context.session().map_err(sspi_error)?;
+        export::export(session, flags).map_err(sspi_error)
+    }
+
+    fn import_security_context(
+        &self,
+        image: &SecretBytes,
+    ) -> Result<NtlmContext, trihound_sspi::Error> {
+        let session = export::import(image)?;
+        Ok(NtlmContext(State::Established(Box::new(session))))
     }
 }

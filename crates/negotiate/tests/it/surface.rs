@@ -21,8 +21,8 @@ fn the_package_describes_itself() {
         (info.name.as_ref(), info.version, info.rpc_id),
         ("Negotiate", 1, 9)
     );
-    // As Windows has them (0x83bb3), without what no package here does: impersonation, Windows account
-    // names, logon, restricted tokens.
+    // As Windows has them (0x83bb3), without what no package here does: Windows account names, logon,
+    // restricted tokens; and without impersonation, since these mechanisms tell nobody who the client is.
     assert_eq!(info.capabilities.bits(), 0x18B3);
     assert!(info.capabilities.contains(SecPkgCapabilities::NEGOTIABLE));
     let functions = side.table.functions_of("Negotiate").unwrap();
@@ -30,6 +30,7 @@ fn the_package_describes_itself() {
     // What the mechanisms have, and no more.
     assert!(functions.has(Function::QueryCredentialsAttributes));
     assert!(!functions.has(Function::QuerySecurityContextToken));
+    assert!(!functions.has(Function::ImpersonateSecurityContext));
     assert!(!functions.has(Function::ExportSecurityContext));
     // Negotiate is no mechanism of another Negotiate.
     assert!(side.table.mechanism("Negotiate").unwrap().is_none());
