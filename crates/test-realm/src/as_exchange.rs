@@ -325,6 +325,7 @@ impl Session<'_> {
             addresses: body.addresses.clone(),
             transited: Vec::new(),
             authorization_data: None,
+            pac: self.pac_of_login(&client.entry, padata)?,
             session_key: self.session_key(&body.etype, server)?,
             ticket_entry: Arc::clone(server),
             client_entry: Some(Arc::clone(&client.entry)),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use trihound_asn1::Realm;
 use trihound_crypto::{Enctype, EnctypePolicy};
+use trihound_krb5::pac::Sid;
 use trihound_krb5::{Keytab, Principal};
 use trihound_sansio::{Clock, RandomSource};
 use trihound_secret::SecretString;
@@ -11,6 +12,7 @@ use trihound_secret::SecretString;
 use crate::Error;
 use crate::database::{Database, Entry, PrincipalOptions, Secret};
 use crate::fault::Faults;
+use crate::pac::{FIRST_RID, KRBTGT_RID, PacIssue, domain_sid_of};
 use crate::realm::TestRealm;
 
 /// Puts a [`TestRealm`] together.
@@ -25,6 +27,8 @@ pub struct TestRealmBuilder {
     transit: BTreeSet<String>,
     enctypes: EnctypePolicy,
     policy: Policy,
+    pac: PacIssue,
+    domain_sid: Option<Sid>,
     clock: Option<Arc<dyn Clock>>,
     random: Option<Arc<dyn RandomSource>>,
 }
@@ -46,6 +50,8 @@ impl TestRealmBuilder {
             transit: BTreeSet::new(),
             enctypes: EnctypePolicy::default(),
             policy: Policy::default(),
+            pac: PacIssue::default(),
+            domain_sid: domain_sid_of(realm),
             clock: None,
             random: None,
         }
@@ -165,6 +171,20 @@ impl TestRealmBuilder {
         self
     }
 
+    /// What the PACs of the realm's tickets say.
+    #[must_use]
+    pub fn pac(mut self, pac: PacIssue) -> Self {
+        self.pac = pac;
+        self
+    }
+
+    /// The SID of the realm's domain, instead of one by its name.
+    #[must_use]
+    pub fn domain_sid(mut self, sid: Sid) -> Self {
+        self.domain_sid = Some(sid);
+        self
+    }
+
     /// The KDC's clock; the machine's own unless told.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -197,7 +217,7 @@ impl TestRealmBuilder {
         add(
             Principal::krbtgt(&name),
             Secret::Random,
-            PrincipalOptions::default(),
+            PrincipalOptions::default().rid(KRBTGT_RID),
         )?;
         for (other, password) in &self.trusts {
             if *other == self.realm {
@@ -212,9 +232,11 @@ impl TestRealmBuilder {
                 add(principal, secret, PrincipalOptions::default())?;
             }
         }
-        for pending in self.pending {
+        for (pending, rid) in self.pending.into_iter().zip(FIRST_RID..) {
             let principal = Principal::parse(&pending.name, Some(&self.realm))?;
-            add(principal, pending.secret, pending.options)?;
+            let mut options = pending.options;
+            options.rid.get_or_insert(rid);
+            add(principal, pending.secret, options)?;
         }
         Ok(Arc::new(TestRealm {
             trusts: self.trusts.into_iter().map(|(realm, _)| realm).collect(),
@@ -225,6 +247,8 @@ impl TestRealmBuilder {
             transit: self.transit,
             enctypes: self.enctypes,
             policy: self.policy,
+            pac: self.pac,
+            domain_sid: self.domain_sid,
             clock,
             random,
             faults: Faults::default(),

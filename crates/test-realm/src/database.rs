@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use trihound_crypto::{Enctype, EnctypePolicy, Key};
 use trihound_krb5::Principal;
+use trihound_krb5::pac::{ClaimsSet, Sid};
 use trihound_sansio::{RandomSource, Timestamp};
 use trihound_secret::SecretString;
 
@@ -42,6 +43,16 @@ pub struct PrincipalOptions {
     pub ok_as_delegate: bool,
     /// Whether tickets for it are given out at all.
     pub is_service: bool,
+    /// The relative identifier of its SID; `None`: the next one that is free.
+    pub rid: Option<u32>,
+    /// The relative identifiers of its groups, besides Domain Users.
+    pub groups: Vec<u32>,
+    /// SIDs of other domains and authorities that it has.
+    pub extra_sids: Vec<Sid>,
+    /// What the domain claims of it.
+    pub claims: ClaimsSet,
+    /// As a service: tickets for it have no PAC (NO_AUTH_DATA_REQUIRED, MS-KILE section 3.3.5.3).
+    pub no_pac: bool,
 }
 
 impl Default for PrincipalOptions {
@@ -59,6 +70,11 @@ impl Default for PrincipalOptions {
             forwardable: true,
             ok_as_delegate: false,
             is_service: true,
+            rid: None,
+            groups: Vec::new(),
+            extra_sids: Vec::new(),
+            claims: ClaimsSet::default(),
+            no_pac: false,
         }
     }
 }
@@ -138,6 +154,41 @@ impl PrincipalOptions {
     #[must_use]
     pub fn ok_as_delegate(mut self) -> Self {
         self.ok_as_delegate = true;
+        self
+    }
+
+    /// Its SID ends in this number.
+    #[must_use]
+    pub fn rid(mut self, rid: u32) -> Self {
+        self.rid = Some(rid);
+        self
+    }
+
+    /// It is in these groups of its domain, and in Domain Users.
+    #[must_use]
+    pub fn groups(mut self, relative_ids: &[u32]) -> Self {
+        self.groups = relative_ids.to_vec();
+        self
+    }
+
+    /// It has these SIDs as well.
+    #[must_use]
+    pub fn extra_sids(mut self, sids: &[Sid]) -> Self {
+        self.extra_sids = sids.to_vec();
+        self
+    }
+
+    /// The domain claims this of it.
+    #[must_use]
+    pub fn claims(mut self, claims: ClaimsSet) -> Self {
+        self.claims = claims;
+        self
+    }
+
+    /// Tickets for this service have no PAC.
+    #[must_use]
+    pub fn without_pac(mut self) -> Self {
+        self.no_pac = true;
         self
     }
 

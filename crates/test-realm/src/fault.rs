@@ -4,6 +4,8 @@ use std::time::Duration;
 use trihound_asn1::TicketFlags;
 use trihound_crypto::Enctype;
 
+use crate::PacFault;
+
 /// One thing that the KDC does wrong, so that a test can see who notices.
 ///
 /// Each says which check of the client must catch it. A fault of a reply is used up by a reply
@@ -90,6 +92,10 @@ pub enum Fault {
     OldKeyVersion,
     /// The ticket is under the client's own key. Caught by: the acceptor or the KDC next asked.
     TicketUnderAnotherKey,
+
+    // ---- in the ticket
+    /// The PAC is wrong.
+    Pac(PacFault),
 
     // ---- the reply's bytes
     /// A bit of the byte at this offset (modulo the length) is flipped. Caught by: whatever guards

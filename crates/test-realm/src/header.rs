@@ -18,6 +18,8 @@ pub(crate) struct Header {
     /// The service that the ticket is for: this realm's TGS, unless it is to be renewed.
     pub(crate) server: Principal,
     pub(crate) part: EncTicketPart,
+    /// The key that the ticket is under.
+    pub(crate) key: Arc<Key>,
     /// The key of the reply, and the usages that go with it.
     pub(crate) reply_key: Arc<Key>,
     pub(crate) subkey: bool,
@@ -113,6 +115,7 @@ impl Session<'_> {
         Ok(Header {
             server,
             part,
+            key,
             subkey: subkey.is_some(),
             reply_key: Arc::new(subkey.unwrap_or(session_key)),
         })

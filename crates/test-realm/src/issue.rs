@@ -8,6 +8,7 @@ use trihound_asn1::{
 };
 use trihound_crypto::{Enctype, EnctypePolicy, Key, KeyUsage};
 use trihound_krb5::Principal;
+use trihound_krb5::pac::PacBuilder;
 use trihound_sansio::Timestamp;
 
 use crate::Fault;
@@ -42,6 +43,8 @@ pub(crate) struct Grant {
     pub(crate) addresses: Option<Vec<HostAddress>>,
     pub(crate) transited: Vec<u8>,
     pub(crate) authorization_data: Option<AuthorizationData>,
+    /// What the PAC is to say.
+    pub(crate) pac: Option<PacBuilder>,
     pub(crate) session_key: Key,
     /// Whose key the ticket is under.
     pub(crate) ticket_entry: Arc<Entry>,
@@ -336,7 +339,7 @@ impl Session<'_> {
 
     /// The ticket, under the service's key of its own first choice (RFC 4120 section 5.3).
     fn ticket(&self, grant: &Grant, session_key: &EncryptionKey) -> Result<Raw<Ticket>, Refusal> {
-        let part = EncTicketPart {
+        let mut part = EncTicketPart {
             flags: grant.flags,
             key: session_key.clone(),
             crealm: grant.client.realm.clone(),
@@ -368,6 +371,7 @@ impl Session<'_> {
             ));
         };
         let key = entry.key(slot, &self.realm.enctypes)?;
+        self.put_pac(grant, &mut part, &key)?;
         let cipher = key.encrypt(
             KeyUsage::KDC_REP_TICKET,
             &part.to_der()?,

@@ -2,7 +2,7 @@
 //!
 //! A [`TestRealm`] is a whole Kerberos realm in memory: principals, an authentication service and a
 //! ticket-granting service (RFC 4120), pre-authentication by encrypted timestamp, renewal,
-//! forwarding, referrals and trust with other realms. Requests go in as bytes and replies come out.
+//! forwarding, referrals and trust with other realms, and signed PACs (MS-PAC). Requests go in as bytes and replies come out.
 //! It does the real protocol with real cryptography, and misbehaves only on demand: see [`Fault`].
 //!
 //! In three lines a program's test has a realm, a service's keytab and a way to the KDC:
@@ -36,6 +36,8 @@ mod error;
 mod fault;
 mod header;
 mod issue;
+mod pac;
+mod pac_fault;
 mod realm;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod server;
@@ -47,6 +49,8 @@ pub use builder::{Policy, TestRealmBuilder};
 pub use database::PrincipalOptions;
 pub use error::Error;
 pub use fault::{Fault, Repeat, RequestKind};
+pub use pac::PacIssue;
+pub use pac_fault::PacFault;
 pub use realm::{Carrier, TestRealm};
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 pub use server::{TestKdcServer, krb5_conf};

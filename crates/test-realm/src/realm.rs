@@ -6,6 +6,7 @@ use trihound_asn1::{
     AsReq, KdcReqBody, KrbError, Message, PrincipalName, Realm, TgsReq, error_code,
 };
 use trihound_crypto::EnctypePolicy;
+use trihound_krb5::pac::Sid;
 use trihound_krb5::{KeyMaterial, Keytab, KeytabEntry, Principal};
 use trihound_sansio::{Clock, RandomSource, Timestamp};
 use trihound_secret::SecretString;
@@ -15,7 +16,7 @@ use crate::database::{Database, Entry};
 use crate::error::{Refusal, wire_time};
 use crate::fault::{Fault, Faults, Repeat, RequestKind, Stage};
 use crate::transport::RealmTransport;
-use crate::{Error, Policy};
+use crate::{Error, PacIssue, Policy};
 
 /// The tags of the two requests (RFC 4120 section 5.10).
 const AS_REQ_TAG: u8 = 0x6a;
@@ -42,6 +43,8 @@ pub struct TestRealm {
     pub(crate) transit: BTreeSet<String>,
     pub(crate) enctypes: EnctypePolicy,
     pub(crate) policy: Policy,
+    pub(crate) pac: PacIssue,
+    pub(crate) domain_sid: Option<Sid>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn RandomSource>,
     pub(crate) faults: Faults,
@@ -209,6 +212,23 @@ impl TestRealm {
         self.write().change(&principal, |entry| {
             entry.rotate(&self.enctypes, &*self.random)
         })
+    }
+
+    /// The SID of the realm's domain, in its tickets' PACs.
+    #[must_use]
+    pub fn domain_sid(&self) -> Option<Sid> {
+        self.domain_sid
+    }
+
+    /// The SID of a principal, as its PAC says it; `None` for one that was not added.
+    #[must_use]
+    pub fn sid(&self, principal: &str) -> Option<Sid> {
+        let principal = self.parse(principal).ok()?;
+        self.sid_of(&*self.find(&principal)?)
+    }
+
+    pub(crate) fn sid_of(&self, entry: &Entry) -> Option<Sid> {
+        self.domain_sid?.member(entry.options.rid?)
     }
 
     /// The names of all principals, sorted.

@@ -14,6 +14,7 @@ use trihound_asn1::{
 };
 use trihound_crypto::KeyUsage;
 use trihound_krb5::Principal;
+use trihound_krb5::pac::remove_pacs;
 use trihound_sansio::Timestamp;
 
 impl Session<'_> {
@@ -164,6 +165,7 @@ impl Session<'_> {
             addresses,
             transited,
             authorization_data: self.authorization_data(body, header)?,
+            pac: self.pac_of_header(header)?,
             session_key: self.session_key(&body.etype, server)?,
             ticket_entry: Arc::clone(server),
             client_entry: None,
@@ -404,7 +406,10 @@ impl Session<'_> {
             data = AuthorizationData::from_der(plain.expose()).map_err(|e| undecodable(&e))?;
         }
         data.extend(header.part.authorization_data.clone().unwrap_or_default());
-        Ok((!data.is_empty()).then_some(data))
+        let mut data = (!data.is_empty()).then_some(data);
+        // MS-KILE section 3.3.5.7: neither the client's own PAC nor the old one; the new one is signed anew.
+        remove_pacs(&mut data);
+        Ok(data)
     }
 
     /// Turns the grant into a referral if a fault says so.

@@ -1,7 +1,9 @@
 //! What gives up the protection that the signatures give.
 
-use super::{Pac, PacPolicy, UnverifiedPac};
-use crate::InvalidPac;
+use trihound_asn1::EncTicketPart;
+
+use super::{Pac, PacPolicy, UnverifiedPac, build};
+use crate::{Error, InvalidPac};
 
 /// Reads a PAC that nobody verified: for showing what came, never for deciding anything by it.
 ///
@@ -25,4 +27,17 @@ pub fn read_without_verifying(pac: &UnverifiedPac<'_>) -> Result<Pac, InvalidPac
 #[must_use]
 pub fn ignore_pacs() -> PacPolicy {
     PacPolicy::IGNORED
+}
+
+/// Puts bytes into a ticket in the place of its PAC, whatever they are: for tests of those who read
+/// them.
+///
+/// # Security
+///
+/// Nothing signs them.
+///
+/// # Errors
+/// [`Error::ApiMisuse`]: the ticket cannot be encoded.
+pub fn put_unsigned(ticket: &mut EncTicketPart, bytes: &[u8]) -> Result<(), Error> {
+    build::insert(ticket, bytes)
 }

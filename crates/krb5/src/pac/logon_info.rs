@@ -59,7 +59,7 @@ pub struct DomainGroupMembership {
 /// KERB_VALIDATION_INFO: the account as the domain controller knows it (MS-PAC section 2.5).
 ///
 /// The field UserSessionKey is not kept: it belongs to NTLM and is zero in a ticket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KerbValidationInfo {
     /// When the user logged on.

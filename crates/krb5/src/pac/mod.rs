@@ -7,23 +7,29 @@
 //! [`UnverifiedPac`] knows where the buffers are and nothing of what they say. What they say comes
 //! with [`Pac`], which [`UnverifiedPac::verify`] alone makes, after the server signature and the
 //! client were checked, together with the proof [`PacVerified`].
+//!
+//! A KDC goes the other way with a [`PacBuilder`].
 
 mod buffer;
+mod build;
 mod claims;
 pub mod danger;
 mod info;
 mod logon_info;
 mod ndr;
+mod ndr_write;
 mod policy;
 mod sid;
 mod time;
 mod verify;
+mod write;
 mod xpress;
 
 use crate::InvalidPac;
 use crate::reader::{Order, Reader, Short};
 
 pub use buffer::{Pac, PacBuffer, PacBufferType};
+pub use build::{PacBuilder, PacKind, PacSigners, remove_pacs};
 pub use claims::{
     ClaimEntry, ClaimValues, ClaimsArray, ClaimsSet, ClaimsSource, MAX_CLAIMS_LENGTH,
 };

@@ -9,7 +9,7 @@ const UNITS_PER_MICROSECOND: u64 = 10;
 const UNITS_PER_SECOND: u64 = 10_000_000;
 
 /// A moment in units of 100 ns since 1601-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileTime(pub u64);
 
 impl FileTime {

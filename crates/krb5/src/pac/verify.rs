@@ -15,7 +15,7 @@ use crate::{Error, PacNotTrusted, PeerMisbehaved, Principal};
 
 /// What stands for the PAC in the ticket over which the ticket signature is made
 /// (MS-PAC section 2.8.3).
-const PLACEHOLDER: [u8; 1] = [0];
+pub(super) const PLACEHOLDER: [u8; 1] = [0];
 
 /// Proof that a PAC's server signature was made with the service's key, and that the PAC belongs to the
 /// ticket in which it came.
@@ -251,7 +251,7 @@ fn without_pac(ticket: &EncTicketPart, bytes: &[u8]) -> Result<Vec<u8>, Error> {
     Err(PacNotTrusted::TicketWithoutPac.into())
 }
 
-fn is_pac(element: &AuthorizationDataElement) -> bool {
+pub(super) fn is_pac(element: &AuthorizationDataElement) -> bool {
     element.ad_type == ad_type::AD_WIN2K_PAC
 }
 
