@@ -17,7 +17,7 @@ use crate::profile::{EnctypeProfile, Operations, StringToKey, UsageOperations};
 use crate::scatter::{self, Scatter};
 use crate::{ChecksumType, Enctype, Error, KeyUsage, Status};
 
-pub use crate::rc4_stream::Rc4Stream;
+pub use crate::rc4_stream::{RC4_STATE_LENGTH, Rc4Stream};
 
 const MAC_LENGTH: usize = 16;
 const CONFOUNDER_LENGTH: usize = 8;

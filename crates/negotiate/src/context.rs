@@ -4,13 +4,14 @@ use core::fmt;
 
 use trihound_sansio::ExchangeRequest;
 use trihound_sspi::{
-    ContextRef, Error as SspiError, Established, NegotiationState, OwnedCtxtHandle, SecBufferDesc,
-    SecPkgInfo, SecurityFunctionTable, SecurityStatus, Step,
+    ContextRef, CtxtHandle, Error as SspiError, Established, NegotiationState, OwnedCtxtHandle,
+    SecBufferDesc, SecPkgInfo, SecurityFunctionTable, SecurityStatus, Step,
 };
 
 use crate::acceptor::{AcceptorExchange, ExpectResponse};
 use crate::arrival::ExpectInit;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved, sspi_error};
+use crate::export::Imported;
 use crate::initiator::{ExpectReply, InitiatorExchange};
 use crate::mechanism::Done;
 use crate::proof::{ChoiceProof, MicExchange, NotNegotiated};
@@ -92,7 +93,7 @@ pub(crate) struct Session {
     pub(crate) negotiation: NegotiationState,
     pub(crate) target: Option<String>,
     /// Deletes the mechanism's context with this one.
-    _handle: OwnedCtxtHandle,
+    handle: OwnedCtxtHandle,
     _proof: ChoiceProof,
 }
 
@@ -152,9 +153,35 @@ impl Session {
             package: arm.info.clone(),
             negotiation,
             target,
-            _handle: handle,
+            handle,
             _proof: proof,
         })
+    }
+
+    /// The context of an image.
+    pub(crate) fn imported(
+        table: &SecurityFunctionTable,
+        handle: OwnedCtxtHandle,
+        package: SecPkgInfo,
+        negotiation: NegotiationState,
+        target: Option<String>,
+        proof: Imported,
+    ) -> Result<Self, SspiError> {
+        let context = table.context(handle.handle())?;
+        Ok(Self {
+            established: context.established()?,
+            context,
+            package,
+            negotiation,
+            target,
+            handle,
+            _proof: ChoiceProof::Imported(proof),
+        })
+    }
+
+    /// The mechanism's context.
+    pub(crate) fn handle(&self) -> CtxtHandle {
+        self.handle.handle()
     }
 
     fn failed(&self, task: &'static str, source: SspiError) -> Error {

@@ -13,6 +13,7 @@ mod context;
 mod credential;
 pub mod danger;
 mod error;
+mod export;
 mod initiator;
 mod mechanism;
 pub mod negoex;

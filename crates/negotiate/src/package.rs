@@ -5,18 +5,20 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use trihound_sansio::Reply;
+use trihound_secret::SecretBytes;
+use trihound_sspi::image::ContextImage;
 use trihound_sspi::{
     AcceptRequest, AccessToken, AcquireRequest, BoxedExchange, ChangePasswordRequest,
     ContextAttribute, ContextAttributeValue, CredentialAttribute, CredentialAttributeValue, Expiry,
-    Function, FunctionSet, InitializeRequest, SecBufferDesc, SecPkgCapabilities, SecPkgInfo,
-    SecurityFunctionTable, SecurityPackage, Step,
+    ExportFlags, Function, FunctionSet, InitializeRequest, SecBufferDesc, SecPkgCapabilities,
+    SecPkgInfo, SecurityFunctionTable, SecurityPackage, Step,
 };
 
 use crate::context::{NegotiateContext, State, deliver};
 use crate::credential::{self, NegotiateCredential};
 use crate::error::ApiMisuse;
 use crate::policy::NegotiatePolicy;
-use crate::{arrival, query, search};
+use crate::{arrival, export, query, search};
 
 /// `wRPCID` of Negotiate: RPC_C_AUTHN_GSS_NEGOTIATE.
 const RPC_ID: u16 = 9;
@@ -83,7 +85,7 @@ impl Negotiate {
         let longest = infos.iter().map(|info| info.max_token).max();
         let offered = infos
             .iter()
-            .filter_map(|info| mechanisms.functions_of(&info.name).ok())
+            .filter_map(|info| mechanisms.functions_within(&info.name).ok())
             .fold(FunctionSet::empty(), FunctionSet::union);
         let functions = FunctionSet::REQUIRED | (offered & DELEGATED);
         Self {
@@ -122,7 +124,9 @@ const DELEGATED: FunctionSet = FunctionSet::QUERY_SECURITY_CONTEXT_TOKEN
     .union(FunctionSet::QUERY_CREDENTIALS_ATTRIBUTES)
     .union(FunctionSet::SET_CONTEXT_ATTRIBUTES)
     .union(FunctionSet::CHANGE_ACCOUNT_PASSWORD)
-    .union(FunctionSet::APPLY_CONTROL_TOKEN);
+    .union(FunctionSet::APPLY_CONTROL_TOKEN)
+    .union(FunctionSet::EXPORT_SECURITY_CONTEXT)
+    .union(FunctionSet::IMPORT_SECURITY_CONTEXT);
 
 /// What works, as Windows has it, but for what no package here does: logon, restricted tokens, Windows account
 /// names as targets. A client is impersonated where a mechanism knows who it is.
@@ -354,5 +358,21 @@ impl SecurityPackage for Negotiate {
         context: &NegotiateContext,
     ) -> Result<Arc<AccessToken>, trihound_sspi::Error> {
         context.session()?.context.query_security_context_token()
+    }
+
+    fn export_security_context(
+        &self,
+        context: &NegotiateContext,
+        flags: ExportFlags,
+    ) -> Result<ContextImage, trihound_sspi::Error> {
+        export::export(context.session()?, &self.config.mechanisms, flags)
+    }
+
+    fn import_security_context(
+        &self,
+        image: &SecretBytes,
+    ) -> Result<NegotiateContext, trihound_sspi::Error> {
+        let session = export::import(image, &self.config.mechanisms)?;
+        Ok(NegotiateContext(State::Established(Box::new(session))))
     }
 }

@@ -9,6 +9,7 @@ use trihound_sspi::{
 };
 
 use crate::error::{Error, PeerMisbehaved, PolicyError};
+use crate::export::Imported;
 use crate::mechanism::Done;
 
 /// Room for a signature of a mechanism that does not tell its sizes, in bytes: far above any signature
@@ -33,6 +34,7 @@ pub(crate) enum ChoiceProof {
     MicVerified(#[allow(dead_code)] MicVerified),
     MicNotRequired(#[allow(dead_code)] MicNotRequired),
     NotNegotiated(#[allow(dead_code)] NotNegotiated),
+    Imported(#[allow(dead_code)] Imported),
 }
 
 /// Where the exchange of mechListMICs stands.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use trihound_sansio::{RandomFailure, TransportFailure};
+use trihound_sspi::image::ImageError;
 
 use crate::AvId;
 use crate::message::MessageError;
@@ -39,6 +40,9 @@ pub enum Error {
     /// No challenge or key could be drawn.
     #[error(transparent)]
     Random(#[from] RandomFailure),
+    /// The image of a context that was exported cannot be read.
+    #[error(transparent)]
+    Image(#[from] ImageError),
 }
 
 /// The peer's handshake token cannot be taken.
@@ -397,6 +401,15 @@ pub enum ContextError {
         /// The attribute.
         attribute: &'static str,
     },
+    /// RESET_NEW for a context that has protected messages (MS-NLMP section 3.4).
+    #[error(
+        "the context has protected messages, and its key stream goes on from each to the next: starting anew \
+         would use it twice; export without SECPKG_CONTEXT_EXPORT_RESET_NEW"
+    )]
+    KeyStreamUsed,
+    /// A context whose two directions share one key stream, which no handshake of this package gives.
+    #[error("the context cannot be exported: it has no extended session security")]
+    NotWritable,
     /// A context attribute that is not there.
     #[error("an NTLM context of this side has no attribute {attribute}")]
     NoAttribute {
@@ -425,6 +438,7 @@ impl From<Error> for trihound_sspi::Error {
             Error::Credential(inner) => Self::from_source(status, inner),
             Error::Context(inner) => Self::from_source(status, inner),
             Error::Random(inner) => Self::from_source(status, inner),
+            Error::Image(inner) => Self::from_source(status, inner),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::checks::{
 use crate::compute::{SessionKey, Side};
 use crate::credential::down_level_name;
 use crate::error::{ContextError, Error};
+use crate::export::Imported;
 use crate::initiator::InitiatorProofs;
 use crate::session::SessionSecurity;
 
@@ -62,6 +63,18 @@ pub(crate) enum Standing {
     Nobody,
     /// An anonymous client, or a guest: there is no key.
     Unproven(UnprovenAllowed, FlagsChecked),
+    /// The handshake was in another process, which gives its key along if there was one.
+    Imported(Option<SessionKey>, Imported),
+}
+
+impl Standing {
+    fn key(&self) -> Option<&SessionKey> {
+        match self {
+            Self::Proven(key, _) => Some(key),
+            Self::Imported(key, _) => key.as_ref(),
+            Self::Nobody | Self::Unproven(..) => None,
+        }
+    }
 }
 
 /// What both sides know of each other once the handshake is over.
@@ -100,10 +113,10 @@ impl Session {
             EstablishedAttributes::Initiator(_) => Side::Client,
             EstablishedAttributes::Acceptor(_) => Side::Server,
         };
-        let security = match &standing {
-            Standing::Proven(key, _) => Some(SessionSecurity::new(facts.flags, key, side)?),
-            Standing::Nobody | Standing::Unproven(..) => None,
-        };
+        let security = standing
+            .key()
+            .map(|key| SessionSecurity::new(facts.flags, key, side))
+            .transpose()?;
         debug!(
             client = %facts.client_name(),
             spn = facts.target.as_deref().unwrap_or_default(),
@@ -119,10 +132,7 @@ impl Session {
 
     /// ExportedSessionKey; none for a client that proved nothing.
     pub(crate) fn session_key(&self) -> Option<&SessionKey> {
-        match &self.standing {
-            Standing::Proven(key, _) => Some(key),
-            Standing::Nobody | Standing::Unproven(..) => None,
-        }
+        self.standing.key()
     }
 
     pub(crate) fn established(&self) -> Established {

@@ -32,6 +32,7 @@ pub mod danger;
 mod error;
 mod established;
 mod event;
+mod export;
 mod flags;
 mod initiator;
 pub mod message;

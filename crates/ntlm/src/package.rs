@@ -8,8 +8,9 @@ use trihound_secret::SecretBytes;
 use trihound_sspi::image::ContextImage;
 use trihound_sspi::{
     AcceptRequest, AccessToken, AcquireRequest, ContextAttribute, ContextAttributeValue,
-    CredentialAttribute, CredentialAttributeValue, Expiry, ExportFlags, FunctionSet, InitializeRequest,
-    MechanismInfo, SecBufferDesc, SecPkgCapabilities, SecPkgInfo, SecurityPackage, Step,
+    CredentialAttribute, CredentialAttributeValue, Expiry, ExportFlags, FunctionSet,
+    InitializeRequest, MechanismInfo, SecBufferDesc, SecPkgCapabilities, SecPkgInfo,
+    SecurityPackage, Step,
 };
 
 use crate::acquire;

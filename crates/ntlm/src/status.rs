@@ -22,6 +22,7 @@ impl Error {
             Self::Credential(error) => error.status(),
             Self::Context(error) => error.status(),
             Self::Random(_) => Status::SEC_E_INTERNAL_ERROR,
+            Self::Image(error) => error.status(),
         }
     }
 }
@@ -131,6 +132,7 @@ impl ContextError {
                 Status::SEC_E_INVALID_HANDLE
             }
             Self::NotNegotiated { .. } => Status::SEC_E_QOP_NOT_SUPPORTED,
+            Self::KeyStreamUsed | Self::NotWritable => Status::SEC_E_CANNOT_PACK,
             Self::NoAttribute { .. } | Self::NoCredentialAttribute { .. } => {
                 Status::SEC_E_UNSUPPORTED_FUNCTION
             }

@@ -20,15 +20,18 @@ mod track;
 use core::ops::Range;
 
 use trihound_crypto::{Scatter, Segment};
+use trihound_sspi::image::ImageError;
 
 use crate::NegotiateFlags;
 use crate::compute::{self, SessionKey, Side};
+use crate::error::ContextError;
 use track::{Signer, Track, Treatment};
 
 pub use error::SessionError;
 pub use signature::SIGNATURE_LENGTH;
 
 pub(crate) use keys::SealKey;
+pub(crate) use track::TrackPosition;
 pub(crate) use track::{Signer as TokenSigner, Track as TokenTrack, Treatment as TokenTreatment};
 
 /// Signs, seals, verifies and opens the messages of one context, in place and without an allocation.
@@ -289,6 +292,39 @@ impl SessionSecurity {
         self.track(Direction::Receive, "VerifySignature")?
             .open(&[Treatment::Sign], message, signature, number, false)
             .map(|_| ())
+    }
+
+    /// Whether the program has protected a message, or opened one.
+    pub(crate) fn has_begun(&self) -> bool {
+        match &self.tracks {
+            Tracks::None => false,
+            Tracks::Each(both) => both.iter().any(Track::has_begun),
+            Tracks::Shared(track) => track.has_begun(),
+        }
+    }
+
+    /// How far both directions have come, this side's first; none where no message is protected.
+    pub(crate) fn positions(&self) -> Result<Vec<TrackPosition>, ContextError> {
+        match &self.tracks {
+            Tracks::None => Ok(Vec::new()),
+            Tracks::Each(both) => Ok(both.iter().map(Track::position).collect()),
+            // One stream for both directions comes of `danger` alone, and of no handshake.
+            Tracks::Shared(_) => Err(ContextError::NotWritable),
+        }
+    }
+
+    /// Goes on where another session with these flags and this key stopped.
+    pub(crate) fn go_to(
+        &mut self,
+        ours: TrackPosition,
+        peers: TrackPosition,
+    ) -> Result<(), ImageError> {
+        if let Tracks::Each(both) = &mut self.tracks {
+            let [send, receive] = &mut **both;
+            send.go_to(ours)?;
+            receive.go_to(peers)?;
+        }
+        Ok(())
     }
 
     /// Told by Negotiate once both mechListMICs are through: the key streams start anew, the numbers go

@@ -4,6 +4,7 @@ use trihound_crypto::ntlm::{Crc32, HmacMd5, HmacMd5Key};
 use trihound_crypto::rfc4757::Rc4Stream;
 use trihound_crypto::{Scatter, Segment};
 use trihound_secret::{constant_time_eq, wipe};
+use trihound_sspi::image::ImageError;
 
 use crate::compute::SessionKey;
 
@@ -97,6 +98,17 @@ impl Sent {
     }
 }
 
+/// How far one direction of a session has come: what of it goes into the image of a context.
+#[derive(Debug)]
+pub(crate) struct TrackPosition {
+    pub(crate) first: u64,
+    pub(crate) next: u64,
+    pub(crate) encrypted: bool,
+    pub(crate) highest_sent: Option<u32>,
+    pub(crate) sent_below: u64,
+    pub(crate) stream: Rc4Stream,
+}
+
 /// One direction of a session; without extended session security, both.
 pub(crate) struct Track {
     signer: Signer,
@@ -108,6 +120,8 @@ pub(crate) struct Track {
     saved: Rc4Stream,
     /// The number of the next message; above 32 bits it counts the turns. Of datagrams, how many.
     next: u64,
+    /// The number of the program's first message; those before were a mechListMIC.
+    first: u64,
     sent: Sent,
     /// Whether the stream covered more than checksums.
     encrypted: bool,
@@ -132,9 +146,55 @@ impl Track {
             seal_key,
             datagram,
             next: 0,
+            first: 0,
             sent: Sent::default(),
             encrypted: false,
         }
+    }
+
+    /// Whether the program has protected anything.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.next != self.first
+    }
+
+    /// How far the track has come.
+    pub(crate) fn position(&self) -> TrackPosition {
+        TrackPosition {
+            first: self.first,
+            next: self.next,
+            encrypted: self.encrypted,
+            highest_sent: self.sent.highest,
+            sent_below: self.sent.below,
+            stream: self.stream.duplicate(),
+        }
+    }
+
+    /// Goes on where another track of the same keys stopped.
+    pub(crate) fn go_to(&mut self, position: TrackPosition) -> Result<(), ImageError> {
+        let value = |field, reason| ImageError::Value { field, reason };
+        if position.first > position.next {
+            return Err(value(
+                "the first message's number",
+                "it is above that of the next one",
+            ));
+        }
+        // Bit 0 is the highest number itself.
+        if position.sent_below & 1 != u64::from(position.highest_sent.is_some()) {
+            return Err(value(
+                "the datagrams sent",
+                "the highest of them is not among them, or there is none",
+            ));
+        }
+        self.first = position.first;
+        self.next = position.next;
+        self.encrypted = position.encrypted;
+        self.sent = Sent {
+            highest: position.highest_sent,
+            below: position.sent_below,
+        };
+        self.stream = position.stream;
+        self.saved.restore(&self.stream);
+        Ok(())
     }
 
     /// A track whose next message has this number.
@@ -329,6 +389,7 @@ impl Track {
     /// Starts the key stream anew after a mechListMIC, if nothing else was protected (MS-SPNG
     /// section 3.3.5.1). The number goes on.
     pub(crate) fn start_anew(&mut self, messages: u64) {
+        self.first = self.next;
         // A key stream that covered application data must never be used again, and a mechListMIC encrypts
         // none.
         if self.next > messages || self.encrypted {
