@@ -54,7 +54,7 @@ fn acquire_outbound(
             domain,
             password,
         }) => {
-            let client = named_client(user, domain.as_deref(), &environment.config)?;
+            let client = client_principal(user, domain.as_deref(), &environment.config)?;
             login::of_password(client, password, request, config).map_err(sspi_error)
         }
         Some(Identity::Packed(packed)) => {
@@ -72,11 +72,27 @@ fn acquire_outbound(
             }
             let client = request
                 .principal
-                .map(|name| client_principal(name, None, &environment.config))
+                .map(|name| parsed_client(name, None, &environment.config))
                 .transpose()?;
-            from_store(client, config).map_err(sspi_error)
+            without_identity(client, request, config).map_err(sspi_error)
         }
     }
+}
+
+fn without_identity(
+    client: Option<Principal>,
+    request: &AcquireRequest<'_>,
+    config: &KerberosConfig,
+) -> Result<KerberosCredential, Error> {
+    let keytab = request.settings.and_then(|own| own.keytab.as_deref());
+    // Of both directions the keytab is the service's; its tickets may be elsewhere.
+    if keytab.is_some() && !request.credential_use.contains(CredentialUse::INBOUND) {
+        return login::of_named_keytab(client, request, config);
+    }
+    if let Some(client) = &client {
+        login::check_owner(client, request, &config.store)?;
+    }
+    from_store(client, config)
 }
 
 /// For both directions without an identity: a service that goes on as its clients. It may have no
@@ -106,7 +122,7 @@ fn from_delegated(
 ) -> Result<KerberosCredential, trihound_sspi::Error> {
     let credential = KerberosCredential::from_delegated(tickets).map_err(sspi_error)?;
     let named = named
-        .map(|name| client_principal(name, None, &config.environment.config))
+        .map(|name| parsed_client(name, None, &config.environment.config))
         .transpose()?;
     if let (Some(named), Some(client)) = (&named, credential.principal())
         && named != client
@@ -119,15 +135,20 @@ fn from_delegated(
     Ok(credential)
 }
 
-/// Whom a name with its domain means, a user principal name of Active Directory included.
-pub(crate) fn named_client(
+/// The principal of a client by what people type: `alice`, `alice@REALM`, `REALM\\alice`, a user and a domain
+/// apart, or a user principal name of Active Directory.
+///
+/// # Errors
+///
+/// SEC_E_INVALID_PARAMETER for what is no name, or has no realm.
+pub fn client_principal(
     user: &str,
     domain: Option<&str>,
     config: &Config,
 ) -> Result<Principal, trihound_sspi::Error> {
     match user_principal_name(user, domain, config) {
         Some(client) => Ok(client),
-        None => client_principal(user, domain, config),
+        None => parsed_client(user, domain, config),
     }
 }
 
@@ -155,7 +176,7 @@ fn user_principal_name(user: &str, domain: Option<&str>, config: &Config) -> Opt
 
 /// A client's principal from what people type: `alice`, `alice@REALM`, `REALM\alice`, or a user and
 /// a domain apart.
-fn client_principal(
+fn parsed_client(
     user: &str,
     domain: Option<&str>,
     config: &Config,

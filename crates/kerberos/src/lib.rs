@@ -21,6 +21,7 @@
 
 mod acceptor;
 mod acquire;
+mod added;
 mod attributes;
 mod authorization;
 mod buffers;
@@ -34,15 +35,18 @@ mod forwarding;
 mod hostname;
 mod initiator;
 mod keeping;
+mod login;
 mod messages;
 mod package;
 mod password;
 mod query;
+mod route;
 mod session;
 mod status;
 mod tickets;
 pub mod tokens;
 
+pub use acquire::client_principal;
 pub use context::KerberosContext;
 pub use credential::KerberosCredential;
 pub use delegation::DelegationPolicy;

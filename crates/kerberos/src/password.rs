@@ -5,7 +5,7 @@ use trihound_krb5::{Environment, Error as KerberosError};
 use trihound_sansio::{Exchange, Progress, Reply};
 use trihound_sspi::BoxedExchange;
 
-use crate::acquire::named_client;
+use crate::acquire::client_principal;
 use crate::error::sspi_error;
 
 /// Begins the change of one's own password; an expired one may be changed too.
@@ -14,7 +14,7 @@ pub(crate) fn change(
     environment: &Environment,
 ) -> Result<BoxedExchange, trihound_sspi::Error> {
     let domain = Some(request.domain_name);
-    let client = named_client(request.account_name, domain, &environment.config)?;
+    let client = client_principal(request.account_name, domain, &environment.config)?;
     let change = ChangePasswordRequest::new(
         client,
         request.old_password.duplicate(),

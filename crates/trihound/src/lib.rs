@@ -136,6 +136,7 @@ mod handshake;
 mod keeper;
 mod message;
 mod packages;
+mod password;
 mod server;
 mod server_builder;
 mod settings;
@@ -158,6 +159,7 @@ pub use handshake::{Acceptor, Initiator, Leg, Refused};
 pub use keeper::Keeper;
 pub use message::{Opened, SecurityContext};
 pub use packages::{Package, Packages};
+pub use password::{PasswordChange, change_password};
 pub use server::{Server, ServerHandshake};
 pub use server_builder::ServerBuilder;
 pub use settings::KeytabSource;
@@ -224,7 +226,10 @@ pub fn kerberos(
 pub fn security_function_table(
     kerberos: &RegisteredPackage<Kerberos>,
 ) -> Result<SecurityFunctionTable, sspi::Error> {
-    SecurityFunctionTable::builder().package(kerberos).build()
+    SecurityFunctionTable::builder()
+        .package(kerberos)
+        .thread_identity(packages::local_accounts(kerberos))
+        .build()
 }
 
 /// The programs of the manual.
@@ -246,6 +251,8 @@ mod manual {
     struct Ntlm;
     #[doc = include_str!("../../../docs/manual/negotiate.md")]
     struct Negotiate;
+    #[doc = include_str!("../../../docs/manual/delegation.md")]
+    struct Delegation;
 }
 
 /// KRB5_TRACE, for whatever looks at the machine.

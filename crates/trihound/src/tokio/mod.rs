@@ -53,7 +53,7 @@ pub use trihound_kdc_transport::AsyncKdcTransport;
 use trihound_sspi::{Error, SecurityStatus};
 
 /// Runs what may block where that harms no other task.
-async fn off_thread<R: Send + 'static>(
+pub(crate) async fn off_thread<R: Send + 'static>(
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, Error> {
     joined(::tokio::task::spawn_blocking(work).await)
