@@ -6,8 +6,9 @@ use trihound_ntlm::{Direction, Ntlm, NtlmCredential, NtlmObserver, NtlmPolicy};
 use trihound_sansio::{Clock, RandomSource, Transport};
 use trihound_secret::SecretString;
 use trihound_sspi::{
-    AcquireRequest, CredHandle, CredentialUse, Error as SspiError, Identity, InitiatorRequirements,
-    RegisteredPackage, SecurityFunctionTable, SecurityPackage, SecurityStatus,
+    AccessToken, AcquireRequest, CredHandle, CredentialUse, Error as SspiError, Identity,
+    InitiatorRequirements, RegisteredPackage, SecurityFunctionTable, SecurityPackage,
+    SecurityStatus, thread_token,
 };
 
 use crate::client::{ClientCore, Fallback, Transports, Way};
@@ -31,6 +32,8 @@ enum Who {
 pub struct ClientBuilder {
     settings: Settings,
     who: Who,
+    /// Whose delegated credential is taken, where `who` is nobody else.
+    impersonation: Option<Arc<AccessToken>>,
     ntlm_credential: Option<NtlmCredential>,
     transports: Option<Arc<dyn Transports>>,
     requirements: Option<InitiatorRequirements>,
@@ -47,6 +50,7 @@ impl ClientBuilder {
         Self {
             settings: Settings::default(),
             who: Who::Stored(None),
+            impersonation: None,
             ntlm_credential: None,
             transports: None,
             requirements: None,
@@ -127,6 +131,16 @@ impl ClientBuilder {
         self
     }
 
+    /// The client whose token this is, with the credential that it delegated, whatever the calling thread
+    /// impersonates: for a task that changes threads. Without this, [`Self::build`] on a thread that impersonates
+    /// does the same with the thread's token, unless the client is a credential of its own.
+    #[must_use]
+    pub fn on_behalf_of(mut self, token: Arc<AccessToken>) -> Self {
+        self.who = Who::Stored(None);
+        self.impersonation = Some(token);
+        self
+    }
+
     /// Another configuration than krb5.conf; no variable of the environment is read then but for the
     /// names of cache and keytab, where these are asked for.
     #[must_use]
@@ -198,9 +212,10 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// A broken krb5.conf, a keytab without the principal's keys, no identity at all; NTLM where its policy
-    /// denies it.
+    /// A broken krb5.conf, a keytab without the principal's keys, no identity at all, nothing that an impersonated
+    /// client delegated; NTLM where its policy denies it.
     pub fn build(mut self) -> Result<Client, Error> {
+        self.impersonation = self.impersonation.or_else(thread_token);
         match self.settings.package {
             Package::Kerberos => self.build_kerberos(),
             Package::Ntlm => self.build_ntlm(),
@@ -226,8 +241,7 @@ impl ClientBuilder {
     /// Each mechanism has a credential where it can have one; that one of them has none is told when
     /// nothing else is left.
     fn build_negotiate(&mut self) -> Result<Client, Error> {
-        let of_machine = matches!(self.who, Who::Stored(_));
-        let packages = self.settings.packages(of_machine)?;
+        let packages = self.settings.packages(self.is_of_machine())?;
         let (with_kerberos, with_ntlm) = self.settings.listed()?;
         let kerberos = with_kerberos.then(|| Ok(self.kerberos_part()?.1));
         let ntlm = with_ntlm.then(|| Ok(self.ntlm_part()?.1));
@@ -270,12 +284,19 @@ impl ClientBuilder {
         })
     }
 
+    /// Whether the machine's tickets and keys are needed.
+    fn is_of_machine(&self) -> bool {
+        matches!(self.who, Who::Stored(_)) && self.impersonation.is_none()
+    }
+
     fn kerberos_part(
         &mut self,
     ) -> Result<(RegisteredPackage<Kerberos>, KerberosCredential), SspiError> {
         let config = self.settings.config()?;
-        let package = self.settings.kerberos(matches!(self.who, Who::Stored(_)))?;
-        let credential = kerberos_credential(&self.who, &self.settings, &config, &package)?;
+        let package = self.settings.kerberos(self.is_of_machine())?;
+        let impersonation = self.impersonation.as_ref();
+        let credential =
+            kerberos_credential(&self.who, impersonation, &self.settings, &config, &package)?;
         Ok((package, credential))
     }
 
@@ -287,7 +308,7 @@ impl ClientBuilder {
                 package.package().check_permitted(&credential, outgoing)?;
                 credential
             }
-            None => ntlm_credential(&self.who, &package)?,
+            None => ntlm_credential(&self.who, self.impersonation.as_ref(), &package)?,
         };
         Ok((package, credential))
     }
@@ -305,9 +326,11 @@ fn tickets_of(package: &RegisteredPackage<Kerberos>, credential: KerberosCredent
 
 fn ntlm_credential(
     who: &Who,
+    impersonation: Option<&Arc<AccessToken>>,
     package: &RegisteredPackage<Ntlm>,
 ) -> Result<NtlmCredential, SspiError> {
     let mut request = AcquireRequest::new(CredentialUse::OUTBOUND);
+    request.impersonation = impersonation;
     let identity;
     match who {
         Who::Stored(principal) => request.principal = principal.as_deref(),
@@ -328,11 +351,13 @@ fn ntlm_credential(
 
 fn kerberos_credential(
     who: &Who,
+    impersonation: Option<&Arc<AccessToken>>,
     settings: &Settings,
     config: &Config,
     package: &RegisteredPackage<Kerberos>,
 ) -> Result<KerberosCredential, SspiError> {
     let mut request = AcquireRequest::new(CredentialUse::OUTBOUND);
+    request.impersonation = impersonation;
     Ok(match who {
         Who::Credential(credential) => credential.clone(),
         Who::Stored(principal) => {

@@ -6,7 +6,7 @@ use trihound_sansio::{
 };
 use trihound_sspi::{
     AcceptRequest, AcceptorRequirements, BufferType, ChannelBindings, CredHandle, CtxtHandle,
-    Error, Established, EstablishedAttributes, HandshakeOutcome, InitializeRequest,
+    Error, Established, EstablishedAttributes, HandshakeOutcome, Impersonation, InitializeRequest,
     InitiatorRequirements, InputDesc, OwnedCredHandle, SecBuffer, SecBufferDesc,
     SecurityFunctionTable, SecurityStatus, Step,
 };
@@ -279,6 +279,19 @@ impl Acceptor {
             });
         drop(buffers);
         self.common.leg(outcome, &output)
+    }
+
+    /// ImpersonateSecurityContext, once the handshake is complete: the calling thread acts for the client until the
+    /// value is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecurityContext::impersonate`]; SEC_E_INVALID_HANDLE before the handshake is complete.
+    pub fn impersonate(&self) -> Result<Impersonation, Error> {
+        match (self.common.context, &self.common.established) {
+            (Some(context), Some(_)) => self.common.table.impersonate(context),
+            _ => Err(not_complete()),
+        }
     }
 
     /// The established context.

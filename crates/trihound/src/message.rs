@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use trihound_sspi::{
-    BufferType, ContextAttribute, ContextAttributeValue, ContextRef, CtxtHandle, Error,
-    Established, OwnedCtxtHandle, SECQOP_WRAP_NO_ENCRYPT, SecBuffer, SecBufferDesc,
-    SecPkgContextSizes, SecPkgContextStreamSizes, SecurityFunctionTable, SecurityStatus,
+    AccessToken, BufferType, ContextAttribute, ContextAttributeValue, ContextRef, CtxtHandle,
+    Error, Established, Impersonation, OwnedCtxtHandle, SECQOP_WRAP_NO_ENCRYPT, SecBuffer,
+    SecBufferDesc, SecPkgContextSizes, SecPkgContextStreamSizes, SecurityFunctionTable,
+    SecurityStatus,
 };
 
 /// An established context whose messages are plain byte strings.
@@ -115,6 +118,26 @@ impl SecurityContext {
             ContextAttributeValue::NegotiationInfo(info) => Ok(info.package.name.into_owned()),
             other => Err(other_answer(&other)),
         }
+    }
+
+    /// QuerySecurityContextToken: who the client is, and what may be done in its name. It outlives the context and
+    /// goes to any thread.
+    ///
+    /// # Errors
+    ///
+    /// Those of the package: an initiator's context has none.
+    pub fn access_token(&self) -> Result<Arc<AccessToken>, Error> {
+        self.context.query_security_context_token()
+    }
+
+    /// ImpersonateSecurityContext: the calling thread acts for the client until the value is dropped.
+    ///
+    /// # Errors
+    ///
+    /// SEC_E_NO_IMPERSONATION for a client that allows no more than identification; those of the package and of the
+    /// accounts of this machine.
+    pub fn impersonate(&self) -> Result<Impersonation, Error> {
+        self.context.impersonate()
     }
 
     /// Encrypts and signs.

@@ -6,9 +6,9 @@ use trihound_krb5::Environment;
 use trihound_negotiate::{Negotiate, NegotiateConfig, NegotiateCredential, NegotiatePolicy};
 use trihound_ntlm::{Ntlm, NtlmCredential};
 use trihound_sansio::SystemClock;
-use trihound_sspi::{Error, RegisteredPackage, SecurityFunctionTable};
+use trihound_sspi::{Error, RegisteredPackage, SecurityFunctionTable, ThreadIdentity};
 
-use crate::environment::{self, UserStore};
+use crate::environment::{self, LocalAccounts, UserStore};
 use crate::{
     Kerberos, KerberosConfig, KerberosCredential, OsRandom, cannot_install, configuration,
     trace_if_asked,
@@ -46,6 +46,7 @@ pub struct Packages {
     negotiate: RegisteredPackage<Negotiate>,
     kerberos: RegisteredPackage<Kerberos>,
     ntlm: RegisteredPackage<Ntlm>,
+    identity: Arc<dyn ThreadIdentity>,
 }
 
 impl core::fmt::Debug for Packages {
@@ -74,6 +75,7 @@ impl Packages {
             negotiate: RegisteredPackage::new(Negotiate::new(config)),
             kerberos: kerberos.clone(),
             ntlm: ntlm.clone(),
+            identity: local_accounts(kerberos),
         })
     }
 
@@ -92,6 +94,14 @@ impl Packages {
         )
     }
 
+    /// What an impersonating thread may do on this machine, in place of [`LocalAccounts`] by the rules of Kerberos'
+    /// configuration.
+    #[must_use]
+    pub fn with_thread_identity(mut self, identity: Arc<dyn ThreadIdentity>) -> Self {
+        self.identity = identity;
+        self
+    }
+
     /// A function table with all of them: Negotiate, Kerberos, NTLM.
     ///
     /// # Errors
@@ -102,6 +112,7 @@ impl Packages {
             .package(&self.negotiate)
             .package(&self.kerberos)
             .package(&self.ntlm)
+            .thread_identity(Arc::clone(&self.identity))
             .build()
     }
 
@@ -146,6 +157,12 @@ impl Packages {
     }
 }
 
+/// The accounts of Kerberos' clients by the rules of its configuration.
+pub(crate) fn local_accounts(kerberos: &RegisteredPackage<Kerberos>) -> Arc<dyn ThreadIdentity> {
+    let config = &kerberos.package().environment().config;
+    Arc::new(LocalAccounts::new(Arc::clone(config)))
+}
+
 fn kerberos_from_environment() -> Result<RegisteredPackage<Kerberos>, Error> {
     trace_if_asked();
     let config = Arc::new(configuration()?);
@@ -155,6 +172,8 @@ fn kerberos_from_environment() -> Result<RegisteredPackage<Kerberos>, Error> {
         let addresses = environment::local_addresses().map_err(cannot_install)?;
         environment.addresses = addresses.into();
     }
-    let package = Kerberos::new(KerberosConfig::new(environment, Arc::new(store)));
-    Ok(RegisteredPackage::new(package))
+    let stores = environment::NamedStores::new(Arc::clone(&environment.config));
+    let mut config = KerberosConfig::new(environment, Arc::new(store));
+    config.stores = Some(Arc::new(stores));
+    Ok(RegisteredPackage::new(Kerberos::new(config)))
 }

@@ -2,8 +2,8 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use trihound_sspi::{
-    AcceptorAttributes, AcceptorRequirements, ChannelBindings, EstablishedAttributes,
-    OwnedCredHandle, SecurityFunctionTable,
+    AcceptorAttributes, AcceptorRequirements, AccessToken, ChannelBindings, EstablishedAttributes,
+    Impersonation, OwnedCredHandle, SecurityFunctionTable,
 };
 
 use crate::server_builder::ServerBuilder;
@@ -92,6 +92,17 @@ impl Server {
         }
     }
 
+    /// The calling thread acts for a client until the value is dropped, whatever thread its context was made on:
+    /// [`SecurityContext::access_token`] has the client's token.
+    ///
+    /// # Errors
+    ///
+    /// SEC_E_NO_IMPERSONATION for a client that allows no more than identification; those of the accounts of this
+    /// machine.
+    pub fn impersonate(&self, token: &Arc<AccessToken>) -> Result<Impersonation, Error> {
+        Ok(self.core.table.impersonate_token(token)?)
+    }
+
     /// The function table, for what SSPI has beyond this.
     #[must_use]
     pub fn table(&self) -> &SecurityFunctionTable {
@@ -177,6 +188,16 @@ impl ServerHandshake {
             self.check()?;
         }
         Ok(leg)
+    }
+
+    /// The calling thread acts for the client until the value is dropped, once the handshake is complete.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecurityContext::impersonate`]; before the handshake is complete; [`Error::AttributesMissing`].
+    pub fn impersonate(&self) -> Result<Impersonation, Error> {
+        self.check()?;
+        Ok(self.acceptor.impersonate()?)
     }
 
     /// The established context, which has what the server insists on.

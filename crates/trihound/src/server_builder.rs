@@ -6,9 +6,10 @@ use trihound_ntlm::{Direction, Ntlm, NtlmCredential, NtlmObserver, NtlmPolicy, N
 use trihound_sansio::{Clock, RandomSource};
 use trihound_sspi::{
     AcceptorAttributes, AcceptorRequirements, AcquireRequest, CredHandle, CredentialUse,
-    Error as SspiError, RegisteredPackage, SecurityFunctionTable, SecurityPackage,
+    Error as SspiError, RegisteredPackage, SecurityFunctionTable, SecurityPackage, ThreadIdentity,
 };
 
+use crate::packages::local_accounts;
 use crate::server::ServerCore;
 use crate::settings::{KeytabSource, Settings, store_over};
 use crate::{Error, Kerberos, KerberosCredential, NegotiatePolicy, Package, Server};
@@ -28,6 +29,7 @@ pub struct ServerBuilder {
     ntlm_credential: Option<NtlmCredential>,
     requirements: AcceptorRequirements,
     required: AcceptorAttributes,
+    identity: Option<Arc<dyn ThreadIdentity>>,
 }
 
 impl core::fmt::Debug for ServerBuilder {
@@ -46,6 +48,7 @@ impl ServerBuilder {
             ntlm_credential: None,
             requirements: AcceptorRequirements::empty(),
             required: REQUIRED,
+            identity: None,
         }
     }
 
@@ -160,6 +163,14 @@ impl ServerBuilder {
         self
     }
 
+    /// What a thread that impersonates a client may do on this machine. Otherwise it is what
+    /// [`LocalAccounts::new`](crate::environment::LocalAccounts::new) says, by the rules of krb5.conf.
+    #[must_use]
+    pub fn thread_identity(mut self, identity: Arc<dyn ThreadIdentity>) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
     /// The longest message that is sent or taken, in bytes; 16 MiB otherwise.
     #[must_use]
     pub fn max_message(mut self, bytes: usize) -> Self {
@@ -226,20 +237,32 @@ impl ServerBuilder {
 
     fn kerberos_alone(&mut self) -> Result<(SecurityFunctionTable, CredHandle), Error> {
         let package = self.settings.kerberos(self.credential.is_none())?;
-        let table = SecurityFunctionTable::builder().package(&package).build()?;
+        let identity = self.identity.take();
+        let table = SecurityFunctionTable::builder()
+            .package(&package)
+            .thread_identity(identity.unwrap_or_else(|| local_accounts(&package)))
+            .build()?;
         let credential = self.kerberos_part(&package)?;
         Ok((table, package.adopt(credential)?))
     }
 
     fn ntlm_alone(&mut self) -> Result<(SecurityFunctionTable, CredHandle), Error> {
         let package = self.settings.ntlm()?;
-        let table = SecurityFunctionTable::builder().package(&package).build()?;
+        let mut table = SecurityFunctionTable::builder().package(&package);
+        // No rule of krb5.conf is for clients of NTLM.
+        if let Some(identity) = self.identity.take() {
+            table = table.thread_identity(identity);
+        }
+        let table = table.build()?;
         let credential = self.ntlm_part(&package)?;
         Ok((table, package.adopt(credential)?))
     }
 
     fn negotiated(&mut self) -> Result<(SecurityFunctionTable, CredHandle), Error> {
-        let packages = self.settings.packages(self.credential.is_none())?;
+        let mut packages = self.settings.packages(self.credential.is_none())?;
+        if let Some(identity) = self.identity.take() {
+            packages = packages.with_thread_identity(identity);
+        }
         let (with_kerberos, with_ntlm) = self.settings.listed()?;
         let kerberos = with_kerberos.then(|| self.kerberos_part(packages.kerberos()));
         let ntlm = with_ntlm.then(|| self.ntlm_part(packages.ntlm()));

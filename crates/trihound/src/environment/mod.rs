@@ -5,6 +5,7 @@
 //! Nothing below this crate opens a file or reads a variable; a program that wants neither builds its
 //! [`trihound_kerberos::Kerberos`] from values and leaves this module alone.
 
+mod account;
 pub mod ccache;
 mod files;
 mod keytab;
@@ -12,6 +13,7 @@ mod load;
 mod lock;
 mod names;
 mod ntlm;
+mod opener;
 mod privilege;
 mod store;
 mod trace;
@@ -23,6 +25,7 @@ use trihound_krb5::{CredentialCache, Keytab, StoreError};
 
 use ccache::{Cache, FileCache};
 
+pub use account::{LocalAccountError, LocalAccounts};
 pub use files::FileProfileSource;
 pub use keytab::NamedKeytab;
 pub use load::{ConfigurationError, load_config, load_config_from, local_addresses};
@@ -34,6 +37,7 @@ pub(crate) use ntlm::equip;
 pub use ntlm::{
     NtlmAccountFiles, NtlmEnvironmentError, ntlm_config, ntlm_config_under, ntlm_policy,
 };
+pub use opener::NamedStores;
 pub use privilege::is_privileged;
 pub use store::UserStore;
 pub use trace::{TraceWriter, install_trace};

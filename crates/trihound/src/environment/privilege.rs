@@ -11,8 +11,7 @@
 pub fn is_privileged() -> bool {
     #[cfg(unix)]
     {
-        use rustix::process::{getegid, geteuid, getgid, getuid};
-        if getuid() != geteuid() || getgid() != getegid() {
+        if numbers_differ() {
             return true;
         }
     }
@@ -21,6 +20,18 @@ pub fn is_privileged() -> bool {
         return true;
     }
     false
+}
+
+/// Whether the real user or group is another than the effective one. A thread that acts as a client of the process
+/// has the answer of the process.
+#[cfg(unix)]
+fn numbers_differ() -> bool {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    #[cfg(target_os = "linux")]
+    if let Some(differ) = super::account::own_numbers_differ() {
+        return differ;
+    }
+    getuid() != geteuid() || getgid() != getegid()
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
