@@ -83,7 +83,7 @@ pub(crate) fn begin(
     }
     check_room(message, output)?;
     let demand = Demand {
-        inbound,
+        inbound: &inbound,
         requirements,
         bindings,
         raw,

@@ -1,20 +1,26 @@
 //! What a credential handle names: a client's secret or tickets, a service's keys, or both.
 
+mod attributes;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use trihound_asn1::name_type::NT_ENTERPRISE;
 use trihound_krb5::{
-    ClientSecret, CredentialStore, Credentials, Environment, Keytab, MemoryStore, Principal,
+    AsRequest, ClientSecret, Config, CredentialStore, Credentials, Environment, Keytab,
+    MemoryStore, Principal,
 };
 use trihound_sansio::Timestamp;
 use trihound_secret::SecretString;
 use trihound_sspi::{AccessToken, Expiry};
 
+use crate::added::{self, Added};
 use crate::delegation::{self, DelegationPolicy};
 use crate::error::{CredentialError, Error};
 use crate::keeping::{LoginSecret, SecretKind};
+use crate::login::LoginTimes;
+use crate::route::KdcChoice;
 
 /// Names by which services were asked for, and found under others, that one credential remembers.
 const MAX_ALIASES: usize = 1024;
@@ -28,6 +34,8 @@ pub struct KerberosCredential {
     inbound: Option<Arc<Inbound>>,
     delegation: Option<DelegationPolicy>,
     onward: Onward,
+    /// What AddCredentials brought.
+    added: Arc<Added>,
 }
 
 /// Whether contexts of an impersonating thread are made by what its client delegated.
@@ -49,6 +57,16 @@ impl KerberosCredential {
     #[must_use]
     pub fn from_password(client: Principal, password: SecretString) -> Self {
         Self::outbound_in_memory(client, Secret::Password(password))
+    }
+
+    /// A client with a password, whose tickets go into a store.
+    #[must_use]
+    pub fn from_password_in_store(
+        client: Principal,
+        password: SecretString,
+        store: Arc<dyn CredentialStore>,
+    ) -> Self {
+        Self::with_outbound(Outbound::new(client, Secret::Password(password), store))
     }
 
     /// A client with a keytab. Tickets are kept in memory, and got anew when they end.
@@ -119,7 +137,25 @@ impl KerberosCredential {
             inbound: self.inbound.or(other.inbound),
             delegation: self.delegation.or(other.delegation),
             onward: self.onward,
+            added: self.added,
         }
+    }
+
+    /// AddCredentials: from here on `other` serves beside what is there.
+    pub(crate) fn add(&self, other: &Self) -> Result<(), CredentialError> {
+        let outbound = other.outbound.as_ref();
+        let inbound = other.inbound.as_ref();
+        let full = outbound.is_some_and(|new| !self.added.add_outbound(new))
+            || inbound.is_some_and(|new| !self.added.add_inbound(new));
+        match full {
+            true => Err(CredentialError::TooMany),
+            false => Ok(()),
+        }
+    }
+
+    /// The identities of clients that there are, the first of them being the default.
+    pub(crate) fn outbounds(&self) -> Vec<Arc<Outbound>> {
+        self.added.outbound(self.outbound.as_ref())
     }
 
     /// The same credential with a delegation policy of its own in place of the package's. Its logins ask
@@ -189,45 +225,57 @@ impl KerberosCredential {
         }
     }
 
-    pub(crate) fn outbound(&self) -> Result<&Arc<Outbound>, CredentialError> {
-        let missing = || match &self.onward {
+    fn no_outbound(&self) -> CredentialError {
+        match &self.onward {
             Onward::ByClient { own: Some(error) } => error.clone(),
             _ => CredentialError::OtherDirection {
                 direction: "outbound",
                 flag: "SECPKG_CRED_OUTBOUND",
             },
-        };
-        self.outbound.as_ref().ok_or_else(missing)
+        }
     }
 
-    /// What a context is made by: the tickets that the impersonated client delegated, where that is what
-    /// the credential is for, else its own.
+    /// The default identity of a client.
+    pub(crate) fn outbound(&self) -> Result<Arc<Outbound>, CredentialError> {
+        let first = self.outbounds().into_iter().next();
+        first.ok_or_else(|| self.no_outbound())
+    }
+
+    /// What a context with a service is made by: the tickets that the impersonated client delegated, where
+    /// that is what the credential is for, else its own identity for that service.
     pub(crate) fn outbound_for(
         &self,
+        server: &Principal,
         impersonation: Option<&Arc<AccessToken>>,
+        config: &Config,
     ) -> Result<Arc<Outbound>, Error> {
         match (&self.onward, impersonation) {
             (Onward::ByClient { .. }, Some(token)) => {
                 let client = Self::from_delegated(delegation::of_token(token)?)?;
-                Ok(Arc::clone(client.outbound()?))
+                Ok(client.outbound()?)
             }
-            _ => Ok(Arc::clone(self.outbound()?)),
+            _ => added::for_service(self.outbounds(), server, config)
+                .ok_or_else(|| self.no_outbound().into()),
         }
     }
 
-    pub(crate) fn inbound(&self) -> Result<&Arc<Inbound>, CredentialError> {
-        self.inbound
-            .as_ref()
-            .ok_or(CredentialError::OtherDirection {
+    /// The keys of services, all in one.
+    pub(crate) fn inbound(&self) -> Result<Arc<Inbound>, Error> {
+        let all = self.added.inbound(self.inbound.as_ref());
+        match all.as_slice() {
+            [] => Err(CredentialError::OtherDirection {
                 direction: "inbound",
                 flag: "SECPKG_CRED_INBOUND",
-            })
+            }
+            .into()),
+            [only] => Ok(Arc::clone(only)),
+            several => added::joined(several),
+        }
     }
 
     /// A credential with a secret does not end; one of tickets alone ends with them.
     pub(crate) fn expiry(&self, now: Timestamp) -> Expiry {
-        self.outbound
-            .as_ref()
+        self.outbound()
             .map_or(Expiry::Never, |outbound| outbound.expiry(now))
     }
 }
@@ -251,6 +299,10 @@ pub(crate) struct Outbound {
     store: Arc<dyn CredentialStore>,
     /// Services found under another name or realm than they were asked for.
     aliases: Mutex<HashMap<Principal, Principal>>,
+    /// Which times its logins ask for.
+    times: OnceLock<LoginTimes>,
+    /// Whom it asks.
+    kdcs: RwLock<KdcChoice>,
     /// Whether logins ask for a ticket that can be forwarded, whatever the configuration says.
     forwardable: AtomicBool,
     /// Whether a login was made for the sake of such a ticket alone.
@@ -274,6 +326,8 @@ impl Outbound {
             secret,
             store,
             aliases: Mutex::default(),
+            times: OnceLock::new(),
+            kdcs: RwLock::default(),
             forwardable: AtomicBool::new(false),
             tried_forwardable: AtomicBool::new(false),
         }
@@ -292,6 +346,34 @@ impl Outbound {
     /// since a KDC that refused it or the secret does so again, and counts.
     pub(crate) fn may_log_in_to_forward(&self) -> bool {
         self.has_secret() && !self.tried_forwardable.swap(true, Ordering::Relaxed)
+    }
+
+    /// Has it follow settings of its own; once, before it is used.
+    pub(crate) fn follow(&self, kdcs: KdcChoice, times: LoginTimes) {
+        self.times.get_or_init(|| times);
+        *self.kdcs.write().unwrap_or_else(PoisonError::into_inner) = kdcs;
+    }
+
+    /// Whom it asks.
+    pub(crate) fn kdcs(&self) -> KdcChoice {
+        // Each change is one assignment, so a panic elsewhere leaves the value whole.
+        self.kdcs
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Sets SECPKG_CRED_ATTR_KDC_PROXY_SETTINGS, for searches that begin from here on.
+    pub(crate) fn set_proxy(&self, server: &str, flags: u32) -> Result<(), CredentialError> {
+        let mut kdcs = self.kdcs.write().unwrap_or_else(PoisonError::into_inner);
+        kdcs.set_proxy(server, flags)
+    }
+
+    /// Puts the times that were set into a request for a login.
+    pub(crate) fn ask_times(&self, request: &mut AsRequest, now: Timestamp) {
+        if let Some(times) = self.times.get() {
+            times.ask(request, now);
+        }
     }
 
     /// Whose tickets they are.
@@ -439,6 +521,14 @@ impl core::fmt::Debug for Inbound {
 }
 
 impl Inbound {
+    /// Anyone in a keytab.
+    pub(crate) fn of_keytab(keytab: Arc<Keytab>) -> Self {
+        Self {
+            keys: KeySource::Keytab(keytab),
+            principal: None,
+        }
+    }
+
     pub(crate) fn keytab(&self) -> Result<Arc<Keytab>, Error> {
         match &self.keys {
             KeySource::Keytab(keytab) => Ok(Arc::clone(keytab)),

@@ -352,6 +352,11 @@ pub enum CredentialError {
         /// Whose credential it is.
         client: String,
     },
+    /// More was added to one handle than it takes.
+    #[error(
+        "the credential has as many identities or keytabs as one handle takes; acquire another handle"
+    )]
+    TooMany,
     /// The ticket-granting ticket is postdated (RFC 4120 section 2.4).
     #[error(
         "the ticket-granting ticket of {client} begins at {start}, now is {now}; wait until then, or log in \

@@ -15,6 +15,7 @@ use trihound_sansio::{Exchange, ExchangeRequest, Progress, Reply};
 
 use crate::credential::Outbound;
 use crate::error::{ContextError, CredentialError, Error};
+use crate::route::Routed;
 use crate::tickets::{Goal, TicketSearch};
 
 /// The exchanges under way.
@@ -29,7 +30,7 @@ pub(crate) struct Forwarding {
 enum State {
     Begin,
     ExpectGranting(Box<TicketSearch>),
-    ExpectForwarded(Box<TgsExchange>),
+    ExpectForwarded(Box<Routed<TgsExchange>>),
     Over,
 }
 
@@ -72,7 +73,10 @@ impl Forwarding {
         let mut request = TgsRequest::forward(ticket);
         request.time_offset = self.outbound.time_offset()?;
         let exchange = TgsExchange::begin(request, &self.environment)?;
-        Ok(State::ExpectForwarded(Box::new(exchange)))
+        Ok(State::ExpectForwarded(Routed::new(
+            exchange,
+            &self.outbound,
+        )))
     }
 
     fn not_forwardable(&self) -> Error {

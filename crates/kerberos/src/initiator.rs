@@ -107,10 +107,10 @@ pub(crate) fn begin(
     {
         return Err(sspi_error(ContextError::NoAnonymity));
     }
-    let outbound = credential
-        .outbound_for(request.impersonation)
-        .map_err(sspi_error)?;
     let server = server_principal(target)?;
+    let outbound = credential
+        .outbound_for(&server, request.impersonation, &environment.config)
+        .map_err(sspi_error)?;
     let delegation = asks_to_delegate(request.requirements)
         .then(|| credential.delegation(&config.delegation).clone())
         .filter(|policy| *policy != DelegationPolicy::never());

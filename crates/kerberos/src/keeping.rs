@@ -141,8 +141,9 @@ impl KerberosCredential {
     ) -> Result<TicketExchange, trihound_sspi::Error> {
         let outbound = self.outbound().map_err(sspi_error)?;
         let granting = Principal::krbtgt(&outbound.account().realm);
-        self.search(Goal::FreshGranting, granting, environment)
-            .map(TicketExchange)
+        let environment = environment.clone();
+        let search = TicketSearch::new(Goal::FreshGranting, outbound, granting, environment);
+        Ok(TicketExchange(search))
     }
 
     /// A new ticket for a service, even where the store has one; with the ticket-granting ticket of
@@ -166,10 +167,13 @@ impl KerberosCredential {
         server: Principal,
         environment: &Environment,
     ) -> Result<TicketSearch, trihound_sspi::Error> {
-        let outbound = self.outbound().map_err(sspi_error)?;
+        let config = &environment.config;
+        let outbound = self
+            .outbound_for(&server, None, config)
+            .map_err(sspi_error)?;
         Ok(TicketSearch::new(
             goal,
-            Arc::clone(outbound),
+            outbound,
             server,
             environment.clone(),
         ))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use trihound_asn1::gss::{self, KRB5_OID, MS_KRB5_OID};
 use trihound_krb5::ap::AcceptPolicy;
-use trihound_krb5::{CredentialStore, Environment, MemoryReplayCache, ReplayCache};
+use trihound_krb5::{CredentialStore, Environment, MemoryReplayCache, ReplayCache, StoreOpener};
 use trihound_sansio::Reply;
 use trihound_secret::SecretBytes;
 use trihound_sspi::image::ContextImage;
@@ -14,7 +14,7 @@ use trihound_sspi::{
     AcceptRequest, AccessToken, AcquireRequest, BoxedExchange, ChangePasswordRequest,
     ContextAttribute, ContextAttributeValue, CredentialAttribute, CredentialAttributeValue, Expiry,
     ExportFlags, FunctionSet, InitializeRequest, MechanismInfo, SecBufferDesc, SecPkgCapabilities,
-    SecPkgInfo, SecurityPackage, Step,
+    SecPkgInfo, SecurityPackage, SettingFields, Step,
 };
 
 use crate::acceptor::{self, Surroundings};
@@ -25,6 +25,7 @@ use crate::delegation::DelegationPolicy;
 use crate::error::{ContextError, Error, TokenError, sspi_error};
 use crate::export;
 use crate::initiator;
+use crate::login;
 use crate::password;
 use crate::query;
 
@@ -35,11 +36,15 @@ const RPC_ID: u16 = 16;
 const AP_REQ_TAG: u8 = 0x6e;
 
 /// What the package is made of.
+#[derive(Clone)]
 pub struct KerberosConfig {
     /// The time, randomness and the configuration.
     pub environment: Environment,
     /// Tickets and keys for those who acquire credentials without an identity.
     pub store: Arc<dyn CredentialStore>,
+    /// Opens the caches and keytabs that a credential's settings name
+    /// ([`trihound_sspi::CredentialSettings`]); without it such settings are refused.
+    pub stores: Option<Arc<dyn StoreOpener>>,
     /// The one replay cache of all contexts of the package.
     pub replay_cache: Arc<dyn ReplayCache>,
     /// What an acceptor permits.
@@ -56,6 +61,7 @@ impl KerberosConfig {
         Self {
             environment,
             store,
+            stores: None,
             replay_cache: Arc::new(MemoryReplayCache::default()),
             accept_policy: AcceptPolicy::default(),
             delegation: DelegationPolicy::default(),
@@ -172,6 +178,8 @@ impl SecurityPackage for Kerberos {
     fn functions(&self) -> FunctionSet {
         FunctionSet::REQUIRED
             | FunctionSet::QUERY_CREDENTIALS_ATTRIBUTES
+            | FunctionSet::SET_CREDENTIALS_ATTRIBUTES
+            | FunctionSet::ADD_CREDENTIALS
             | FunctionSet::QUERY_SECURITY_CONTEXT_TOKEN
             | FunctionSet::CHANGE_ACCOUNT_PASSWORD
             | FunctionSet::EXPORT_SECURITY_CONTEXT
@@ -180,6 +188,10 @@ impl SecurityPackage for Kerberos {
 
     fn mechanism(&self) -> Option<&MechanismInfo> {
         Some(&self.mechanism)
+    }
+
+    fn settings(&self) -> SettingFields {
+        login::FOLLOWED
     }
 
     fn acquire_credentials_handle(
@@ -205,14 +217,24 @@ impl SecurityPackage for Kerberos {
         credential: &KerberosCredential,
         attribute: CredentialAttribute,
     ) -> Result<CredentialAttributeValue, trihound_sspi::Error> {
-        match (attribute, credential.principal()) {
-            (CredentialAttribute::Names, Some(principal)) => Ok(CredentialAttributeValue::Names {
-                user_name: principal.to_string(),
-            }),
-            (attribute, _) => Err(sspi_error(ContextError::NoAttribute {
-                attribute: format!("{attribute:?}"),
-            })),
-        }
+        credential.query(attribute).map_err(sspi_error)
+    }
+
+    fn set_credentials_attributes(
+        &self,
+        credential: &KerberosCredential,
+        value: CredentialAttributeValue,
+    ) -> Result<(), trihound_sspi::Error> {
+        credential.set(&value).map_err(sspi_error)
+    }
+
+    fn add_credentials(
+        &self,
+        credential: &KerberosCredential,
+        request: AcquireRequest<'_>,
+    ) -> Result<(), trihound_sspi::Error> {
+        let other = acquire::acquire(request, &self.config)?;
+        credential.add(&other).map_err(sspi_error)
     }
 
     fn initialize_security_context(

@@ -82,11 +82,12 @@ impl CredentialError {
             | Self::OtherDirection { .. }
             | Self::OtherClient { .. }
             | Self::NotForwardable { .. }
+            | Self::CacheOfOther { .. }
             | Self::NothingDelegated { .. } => Status::SEC_E_NO_CREDENTIALS,
             Self::UnknownIdentity { .. } => Status::SEC_E_UNKNOWN_CREDENTIALS,
             Self::NoRealm { .. } | Self::WrongSetting { .. } => Status::SEC_E_INVALID_PARAMETER,
             Self::UnservedSetting { .. } => Status::SEC_E_UNSUPPORTED_FUNCTION,
-            Self::CacheOfOther { .. } => Status::SEC_E_NO_CREDENTIALS,
+            Self::TooMany => Status::SEC_E_INSUFFICIENT_MEMORY,
             Self::Postdated { .. } => Status::SEC_E_TIME_SKEW,
         }
     }

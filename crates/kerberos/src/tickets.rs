@@ -15,6 +15,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use tracing::{debug, warn};
+use trihound_asn1::TicketFlags;
 use trihound_krb5::{
     AsExchange, AsOutcome, AsRequest, Credentials, Environment, Error as KerberosError,
     KdcReplyVerified, Principal, TgsExchange, TgsOutcome, TgsRequest,
@@ -24,6 +25,7 @@ use trihound_sansio::{Exchange, ExchangeRequest, Progress, Reply, Timestamp};
 use crate::credential::Outbound;
 use crate::error::{ContextError, CredentialError, Error};
 use crate::hostname::HostName;
+use crate::route::Routed;
 
 /// How long before its end a ticket-granting ticket is renewed, where it cannot be got anew.
 const RENEW_BEFORE_END: Duration = Duration::from_secs(300);
@@ -75,9 +77,10 @@ enum State {
     ExpectHostName,
     /// The name of the service is settled.
     Named,
-    ExpectAsReply(Box<AsExchange>),
-    ExpectRenewal(Box<TgsExchange>, Arc<Credentials>),
-    ExpectTgsReply(Box<TgsExchange>),
+    ExpectAsReply(Box<Routed<AsExchange>>),
+    ExpectRenewal(Box<Routed<TgsExchange>>, Arc<Credentials>),
+    ExpectValidated(Box<Routed<TgsExchange>>),
+    ExpectTgsReply(Box<Routed<TgsExchange>>),
     Over,
 }
 
@@ -116,7 +119,7 @@ impl TicketSearch {
     }
 
     fn named(&self) -> Result<Stage, Error> {
-        let now = self.environment.now(self.outbound.time_offset()?);
+        let now = self.now()?;
         if self.goal == Goal::FreshGranting {
             return self.begin_granting(now);
         }
@@ -169,8 +172,10 @@ impl TicketSearch {
         let client = self.outbound.client.clone();
         let mut request = AsRequest::configured(client, secret, &self.environment);
         request.options.forwardable |= self.outbound.asks_forwardable();
+        self.outbound.ask_times(&mut request, self.now()?);
         let exchange = AsExchange::begin(request, &self.environment)?;
-        Ok(Stage::Next(State::ExpectAsReply(Box::new(exchange))))
+        let exchange = Routed::new(exchange, &self.outbound);
+        Ok(Stage::Next(State::ExpectAsReply(exchange)))
     }
 
     /// The names under which a ticket for the service may be kept, most likely first.
@@ -201,14 +206,43 @@ impl TicketSearch {
         let mut request = TgsRequest::renew(Arc::clone(&ticket));
         request.time_offset = self.outbound.time_offset()?;
         let exchange = TgsExchange::begin(request, &self.environment)?;
-        Ok(State::ExpectRenewal(Box::new(exchange), ticket))
+        let exchange = Routed::new(exchange, &self.outbound);
+        Ok(State::ExpectRenewal(exchange, ticket))
     }
 
     fn ask_for_service(&self, ticket: Arc<Credentials>) -> Result<State, Error> {
+        if ticket.flags.contains(TicketFlags::INVALID) {
+            return self.validate(ticket);
+        }
         let mut request = TgsRequest::new(ticket, self.server.clone());
         request.time_offset = self.outbound.time_offset()?;
         let exchange = TgsExchange::begin(request, &self.environment)?;
-        Ok(State::ExpectTgsReply(Box::new(exchange)))
+        let exchange = Routed::new(exchange, &self.outbound);
+        Ok(State::ExpectTgsReply(exchange))
+    }
+
+    /// RFC 4120 section 2.4: a postdated ticket is good for nothing before the KDC has validated it, which it
+    /// does from the start time on.
+    fn validate(&self, ticket: Arc<Credentials>) -> Result<State, Error> {
+        let now = self.now()?;
+        if ticket.valid_from() > now {
+            return Err(CredentialError::Postdated {
+                client: self.outbound.account().to_string(),
+                start: ticket.valid_from(),
+                now,
+            }
+            .into());
+        }
+        let mut request = TgsRequest::validate(ticket);
+        request.time_offset = self.outbound.time_offset()?;
+        let exchange = TgsExchange::begin(request, &self.environment)?;
+        let exchange = Routed::new(exchange, &self.outbound);
+        Ok(State::ExpectValidated(exchange))
+    }
+
+    /// The present moment by the KDC's clock, as far as it is known.
+    fn now(&self) -> Result<Timestamp, Error> {
+        Ok(self.environment.now(self.outbound.time_offset()?))
     }
 
     fn logged_in(&self, outcome: AsOutcome) -> Result<Stage, Error> {
@@ -243,7 +277,7 @@ impl TicketSearch {
     fn renewed(
         &self,
         outcome: Result<Progress<TgsOutcome>, KerberosError>,
-        exchange: Box<TgsExchange>,
+        exchange: Box<Routed<TgsExchange>>,
         old: Arc<Credentials>,
     ) -> Result<Stage, Error> {
         match outcome {
@@ -296,6 +330,12 @@ impl TicketSearch {
                 let outcome = exchange.step(reply);
                 self.renewed(outcome, exchange, old)
             }
+            State::ExpectValidated(mut exchange) => match exchange.step(reply)? {
+                Progress::Exchange(request) => {
+                    Ok(Stage::Asks(State::ExpectValidated(exchange), request))
+                }
+                Progress::Done(outcome) => self.granted(outcome.credentials, outcome.verified),
+            },
             State::ExpectTgsReply(mut exchange) => match exchange.step(reply) {
                 Ok(Progress::Exchange(request)) => {
                     Ok(Stage::Asks(State::ExpectTgsReply(exchange), request))

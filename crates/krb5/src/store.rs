@@ -29,6 +29,12 @@ pub enum StoreError {
         /// Where it was looked for, and what was found instead.
         reason: String,
     },
+    /// A name that leads to no cache or keytab.
+    #[error("{reason}")]
+    Name {
+        /// The name, and what is wrong with it.
+        reason: String,
+    },
     /// What is there cannot be read or written.
     #[error("{place} cannot be used: {reason}")]
     Unusable {
@@ -120,6 +126,29 @@ pub trait CredentialStore: Send + Sync {
             reason: "this store has no client keytab".to_owned(),
         })
     }
+}
+
+/// Where the tickets and keys of one credential are, by the names that its owner gave; `None` is where the
+/// machine has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StorePlaces<'a> {
+    /// The credential cache; it is made by the first login where there is none.
+    pub cache: Option<&'a str>,
+    /// The keytab of services.
+    pub keytab: Option<&'a str>,
+    /// The keytab of clients.
+    pub client_keytab: Option<&'a str>,
+}
+
+/// Opens stores for credentials that have places of their own. Names are those of krb5.conf(5):
+/// `FILE:/path`, `MEMORY:name` and so on.
+pub trait StoreOpener: Send + Sync {
+    /// A store over these places. Nothing of them has to be there yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Name`] for a name of a kind that is not served.
+    fn open(&self, places: &StorePlaces<'_>) -> Result<Arc<dyn CredentialStore>, StoreError>;
 }
 
 /// A store in memory, shared by threads; tickets are found by client and service without a walk.

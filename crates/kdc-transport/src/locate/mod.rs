@@ -40,7 +40,10 @@ pub(crate) fn locate(
     let mut found = Found::default();
     let primary_only = request.hint.is_primary_only();
     match (&request.route, request.service) {
-        // What the protocol prescribes goes before what is configured.
+        // Nobody says of a prescribed server that it is a primary one, and asking it again would count
+        // one wrong password twice.
+        (Some(_), Service::Kdc) if primary_only => {}
+        // What the protocol or the credential prescribes goes before what is configured.
         (Some(route), service) => take([route.0.as_str()], port_of(service), &mut found),
         (None, Service::Kdc) => kdcs(config, &request.realm, primary_only, resolver, &mut found),
         (None, Service::Kpasswd) => kpasswd(config, &request.realm, resolver, &mut found),

@@ -36,6 +36,8 @@ pub struct UserStore {
     client_keytab: NamedKeytab,
     /// Tickets that belong in no cache, or could not be written to theirs.
     memory: MemoryStore,
+    /// Whether the first login makes the default cache.
+    makes_cache: bool,
 }
 
 /// What is in a cache; `None` when there is none.
@@ -87,7 +89,16 @@ impl UserStore {
             keytab: NamedKeytab::open(keytab),
             client_keytab: NamedKeytab::open(client_keytab),
             memory: MemoryStore::new(),
+            makes_cache: false,
         }
+    }
+
+    /// Where there is no default cache, the first ticket-granting ticket of a client's own realm makes it;
+    /// otherwise who is to log in there is `kinit`.
+    #[must_use]
+    pub fn making_cache(mut self) -> Self {
+        self.makes_cache = true;
+        self
     }
 
     /// With the configuration that says where the daemon of KCM caches is.
@@ -192,6 +203,29 @@ impl UserStore {
     }
 }
 
+/// Whether it is the ticket-granting ticket of the client's own realm.
+fn is_initial(credentials: &Credentials) -> bool {
+    credentials.server == Principal::krbtgt(&credentials.client.realm)
+}
+
+impl UserStore {
+    /// Makes the default cache with its first ticket, unless there is one.
+    fn make_cache(&self, first: &Arc<Credentials>) -> Result<bool, StoreError> {
+        let Some(cache) = self.default_cache()? else {
+            return Ok(false);
+        };
+        if self.content(cache.as_ref())?.is_some() {
+            return Ok(false);
+        }
+        let mut content = CredentialCache::new(first.client.clone());
+        content.credentials.push(Arc::clone(first));
+        content.time_offset = self.memory.time_offset()?;
+        cache.initialize(&content)?;
+        tracing::debug!(cache = %cache.name(), client = %first.client, "Made {}", cache.name());
+        Ok(true)
+    }
+}
+
 impl CredentialStore for UserStore {
     fn default_principal(&self) -> Result<Option<Principal>, StoreError> {
         match self.default_content()? {
@@ -244,6 +278,12 @@ impl CredentialStore for UserStore {
                     "Kept ticket of {client} for {spn} in {cache}"
                 );
             }),
+            Ok(None) if self.makes_cache && is_initial(credentials) => {
+                match self.make_cache(credentials) {
+                    Ok(false) => return self.memory.store(credentials),
+                    made => made.map(|_| ()),
+                }
+            }
             Ok(None) => return self.memory.store(credentials),
             Err(error) => Err(error),
         };
