@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use trihound_asn1::Realm;
 use trihound_crypto::{Enctype, EnctypePolicy};
+use trihound_krb5::kpasswd::changepw_principal;
 use trihound_krb5::pac::Sid;
-use trihound_krb5::{Keytab, Principal};
+use trihound_krb5::{Keytab, MemoryReplayCache, Principal};
 use trihound_sansio::{Clock, RandomSource};
 use trihound_secret::SecretString;
 
 use crate::Error;
 use crate::database::{Database, Entry, PrincipalOptions, Secret};
 use crate::fault::Faults;
+use crate::kpasswd::PasswordRules;
 use crate::pac::{FIRST_RID, KRBTGT_RID, PacIssue, domain_sid_of};
 use crate::realm::TestRealm;
 
@@ -238,6 +240,13 @@ impl TestRealmBuilder {
             options.rid.get_or_insert(rid);
             add(principal, pending.secret, options)?;
         }
+        // The password service is there unless somebody brought its keys.
+        let changepw = changepw_principal(&name);
+        if database.get(&changepw).is_none() {
+            let options = PrincipalOptions::default();
+            let entry = Entry::new(changepw, Secret::Random, options, &self.enctypes, &*random)?;
+            database.insert(entry)?;
+        }
         Ok(Arc::new(TestRealm {
             trusts: self.trusts.into_iter().map(|(realm, _)| realm).collect(),
             name,
@@ -253,6 +262,7 @@ impl TestRealmBuilder {
             random,
             faults: Faults::default(),
             history: crate::realm::History::default(),
+            kpasswd_replays: MemoryReplayCache::default(),
         }))
     }
 }
@@ -309,6 +319,8 @@ pub struct Policy {
     pub old_etype_info: bool,
     /// A PA-FX-COOKIE to hand out and to have echoed (RFC 6113 section 5.2).
     pub cookie: Option<Vec<u8>>,
+    /// What is asked of new passwords, and who may set another's (RFC 3244).
+    pub passwords: PasswordRules,
     /// The longest reply that goes into a datagram, in bytes (RFC 4120 section 7.2.1).
     pub max_datagram: usize,
     /// Whether a ticket that came through a realm that is not allowed is refused; otherwise it only
@@ -329,6 +341,7 @@ impl Default for Policy {
             postdatable: true,
             old_etype_info: false,
             cookie: None,
+            passwords: PasswordRules::default(),
             max_datagram: 4096,
             reject_bad_transit: true,
         }

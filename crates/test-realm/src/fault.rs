@@ -158,17 +158,23 @@ impl Fault {
 /// Which requests a fault is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RequestKind {
-    /// Both.
+    /// AS-REQ and TGS-REQ.
     #[default]
     Any,
     /// AS-REQ.
     As,
     /// TGS-REQ.
     Tgs,
+    /// A request to the password service, to which the faults of both others do not apply: it has [`Fault::Dead`],
+    /// [`Fault::DropDatagram`], [`Fault::ClockSkew`], [`Fault::Error`] and [`Fault::FlipReply`].
+    Kpasswd,
 }
 
 impl RequestKind {
     fn includes(self, kind: Self) -> bool {
+        if kind == Self::Kpasswd || self == Self::Kpasswd {
+            return self == kind;
+        }
         self == Self::Any || kind == Self::Any || self == kind
     }
 }

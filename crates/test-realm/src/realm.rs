@@ -7,7 +7,7 @@ use trihound_asn1::{
 };
 use trihound_crypto::EnctypePolicy;
 use trihound_krb5::pac::Sid;
-use trihound_krb5::{KeyMaterial, Keytab, KeytabEntry, Principal};
+use trihound_krb5::{KeyMaterial, Keytab, KeytabEntry, MemoryReplayCache, Principal};
 use trihound_sansio::{Clock, RandomSource, Timestamp};
 use trihound_secret::SecretString;
 
@@ -49,6 +49,7 @@ pub struct TestRealm {
     pub(crate) random: Arc<dyn RandomSource>,
     pub(crate) faults: Faults,
     pub(crate) history: History,
+    pub(crate) kpasswd_replays: MemoryReplayCache,
 }
 
 /// The last reply of each kind, for [`Fault::StaleReply`].
@@ -196,8 +197,18 @@ impl TestRealm {
     /// [`Error::UnknownPrincipal`], [`Error::Name`].
     pub fn set_password(&self, principal: &str, password: &str) -> Result<(), Error> {
         let principal = self.parse(principal)?;
-        self.write().change(&principal, |entry| {
-            entry.set_password(SecretString::from(password));
+        self.write_password(&principal, SecretString::from(password))
+    }
+
+    /// A changed password has not expired.
+    pub(crate) fn write_password(
+        &self,
+        principal: &Principal,
+        password: SecretString,
+    ) -> Result<(), Error> {
+        self.write().change(principal, |entry| {
+            entry.set_password(password);
+            entry.options.password_expires = None;
             Ok(())
         })
     }

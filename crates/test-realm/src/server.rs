@@ -1,5 +1,5 @@
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -22,11 +22,13 @@ const PORT_TRIES: usize = 64;
 /// Connections at a time; one more is closed at once.
 const MAX_CONNECTIONS: usize = 256;
 
-/// Serves a [`TestRealm`] over UDP and TCP on one free port of 127.0.0.1, until it is dropped.
+/// Serves a [`TestRealm`] over UDP and TCP until it is dropped: the KDC on one free port of 127.0.0.1, the
+/// password service on another.
 #[derive(Debug)]
 pub struct TestKdcServer {
     realm: Arc<TestRealm>,
     address: SocketAddr,
+    kpasswd_address: SocketAddr,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -38,18 +40,12 @@ impl TestKdcServer {
     ///
     /// [`Error::Server`] when no port is free both for UDP and for TCP.
     pub fn start(realm: Arc<TestRealm>) -> Result<Self, Error> {
-        let mut last = io::Error::from(ErrorKind::AddrInUse);
-        for _ in 0..PORT_TRIES {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            match UdpSocket::bind(listener.local_addr()?) {
-                Ok(socket) => return Self::serve(realm, listener, socket),
-                Err(error) => last = error,
-            }
-        }
-        Err(last.into())
+        let sockets = on_free_port(Ipv4Addr::LOCALHOST.into())?;
+        Self::serve(realm, sockets)
     }
 
-    /// Starts on this address, such as `127.0.0.1:8888`, over both protocols.
+    /// Starts on this address, such as `127.0.0.1:8888`, over both protocols; the password service takes a free
+    /// port of the same host.
     ///
     /// # Errors
     ///
@@ -57,31 +53,37 @@ impl TestKdcServer {
     pub fn start_at(realm: Arc<TestRealm>, address: SocketAddr) -> Result<Self, Error> {
         let listener = TcpListener::bind(address)?;
         let socket = UdpSocket::bind(listener.local_addr()?)?;
-        Self::serve(realm, listener, socket)
+        Self::serve(realm, (listener, socket))
     }
 
-    fn serve(
-        realm: Arc<TestRealm>,
-        listener: TcpListener,
-        socket: UdpSocket,
-    ) -> Result<Self, Error> {
-        let address = listener.local_addr()?;
-        socket.set_read_timeout(Some(TICK))?;
+    fn serve(realm: Arc<TestRealm>, kdc: Sockets) -> Result<Self, Error> {
+        let address = kdc.0.local_addr()?;
+        let kpasswd = on_free_port(address.ip())?;
+        let kpasswd_address = kpasswd.0.local_addr()?;
         let stop = Arc::new(AtomicBool::new(false));
         let mut server = Self {
             realm,
             address,
+            kpasswd_address,
             stop,
             threads: Vec::new(),
         };
         // A half-started server is dropped on an error, which ends the thread that runs already.
-        let (realm, stop) = (Arc::clone(&server.realm), Arc::clone(&server.stop));
-        server.spawn("test-kdc-udp", move || datagrams(&socket, &realm, &stop))?;
-        let (realm, stop) = (Arc::clone(&server.realm), Arc::clone(&server.stop));
-        server.spawn("test-kdc-tcp", move || {
-            connections(&listener, &realm, &stop);
-        })?;
+        server.listen(Role::Kdc, kdc)?;
+        server.listen(Role::Kpasswd, kpasswd)?;
         Ok(server)
+    }
+
+    fn listen(&mut self, role: Role, (listener, socket): Sockets) -> Result<(), Error> {
+        socket.set_read_timeout(Some(TICK))?;
+        let served = Served {
+            realm: Arc::clone(&self.realm),
+            role,
+            stop: Arc::clone(&self.stop),
+        };
+        let also = served.clone();
+        self.spawn("test-kdc-udp", move || datagrams(&socket, &served))?;
+        self.spawn("test-kdc-tcp", move || connections(&listener, &also))
     }
 
     fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
@@ -94,6 +96,12 @@ impl TestKdcServer {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the password service listens, over both protocols.
+    #[must_use]
+    pub fn kpasswd_address(&self) -> SocketAddr {
+        self.kpasswd_address
     }
 
     /// The realm that it serves.
@@ -113,13 +121,14 @@ impl TestKdcServer {
 impl Drop for TestKdcServer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
-        // The thread that accepts is woken by one more connection. If none can be made, others are
+        // The threads that accept are woken by one more connection. If none can be made, others are
         // waiting, and one of them wakes it.
-        let mut address = self.address;
-        if address.ip().is_unspecified() {
-            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        for mut address in [self.address, self.kpasswd_address] {
+            if address.ip().is_unspecified() {
+                address.set_ip(Ipv4Addr::LOCALHOST.into());
+            }
+            let _ = TcpStream::connect_timeout(&address, PATIENCE);
         }
-        let _ = TcpStream::connect_timeout(&address, PATIENCE);
         for thread in self.threads.drain(..) {
             // A thread that panicked has nothing more to end.
             let _ = thread.join();
@@ -142,9 +151,10 @@ pub fn krb5_conf(servers: &[&TestKdcServer]) -> String {
     );
     for server in servers {
         text.push_str(&format!(
-            "    {} = {{\n        kdc = {}\n    }}\n",
+            "    {} = {{\n        kdc = {}\n        kpasswd_server = {}\n    }}\n",
             server.realm.name(),
-            server.address
+            server.address,
+            server.kpasswd_address
         ));
     }
     text.push_str("\n[domain_realm]\n");
@@ -161,9 +171,59 @@ pub fn krb5_conf(servers: &[&TestKdcServer]) -> String {
     text
 }
 
-fn datagrams(socket: &UdpSocket, realm: &TestRealm, stop: &AtomicBool) {
+type Sockets = (TcpListener, UdpSocket);
+
+/// Which service a port is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Kdc,
+    Kpasswd,
+}
+
+/// What a thread serves.
+#[derive(Clone)]
+struct Served {
+    realm: Arc<TestRealm>,
+    role: Role,
+    stop: Arc<AtomicBool>,
+}
+
+impl Served {
+    fn answer(&self, request: &[u8], carrier: Carrier) -> Option<Vec<u8>> {
+        match self.role {
+            Role::Kdc => self.realm.answer(request, carrier),
+            Role::Kpasswd => self.realm.answer_kpasswd(request, carrier),
+        }
+    }
+
+    fn stream_faults(&self, request: &[u8]) -> Vec<Fault> {
+        match self.role {
+            Role::Kdc => self.realm.take_stream_faults(request),
+            Role::Kpasswd => Vec::new(),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}
+
+/// A port that is free both for UDP and for TCP.
+fn on_free_port(host: IpAddr) -> Result<Sockets, Error> {
+    let mut last = io::Error::from(ErrorKind::AddrInUse);
+    for _ in 0..PORT_TRIES {
+        let listener = TcpListener::bind((host, 0))?;
+        match UdpSocket::bind(listener.local_addr()?) {
+            Ok(socket) => return Ok((listener, socket)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last.into())
+}
+
+fn datagrams(socket: &UdpSocket, served: &Served) {
     let mut buffer = vec![0; 65_536];
-    while !stop.load(Ordering::SeqCst) {
+    while !served.is_over() {
         let (length, from) = match socket.recv_from(&mut buffer) {
             Ok(received) => received,
             Err(error) if is_timeout(&error) => continue,
@@ -175,17 +235,17 @@ fn datagrams(socket: &UdpSocket, realm: &TestRealm, stop: &AtomicBool) {
             }
         };
         let request = buffer.get(..length).unwrap_or_default();
-        if let Some(reply) = realm.answer(request, Carrier::Datagram) {
+        if let Some(reply) = served.answer(request, Carrier::Datagram) {
             // A client that went away is no concern of the server's.
             let _ = socket.send_to(&reply, from);
         }
     }
 }
 
-fn connections(listener: &TcpListener, realm: &Arc<TestRealm>, stop: &Arc<AtomicBool>) {
+fn connections(listener: &TcpListener, served: &Served) {
     let open = Arc::new(AtomicUsize::new(0));
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
-    while !stop.load(Ordering::SeqCst) {
+    while !served.is_over() {
         let Ok((stream, _)) = listener.accept() else {
             thread::sleep(PAUSE);
             continue;
@@ -195,13 +255,13 @@ fn connections(listener: &TcpListener, realm: &Arc<TestRealm>, stop: &Arc<Atomic
             continue;
         }
         open.fetch_add(1, Ordering::SeqCst);
-        let (realm, stop) = (Arc::clone(realm), Arc::clone(stop));
+        let served = served.clone();
         let counter = Arc::clone(&open);
         let spawned = thread::Builder::new()
             .name("test-kdc-connection".to_owned())
             .spawn(move || {
                 // A broken connection ends itself.
-                let _ = connection(stream, &realm, &stop);
+                let _ = connection(stream, &served);
                 counter.fetch_sub(1, Ordering::SeqCst);
             });
         match spawned {
@@ -217,7 +277,8 @@ fn connections(listener: &TcpListener, realm: &Arc<TestRealm>, stop: &Arc<Atomic
 }
 
 /// Any number of requests, each behind its 4-byte length (RFC 4120 section 7.2.2).
-fn connection(mut stream: TcpStream, realm: &TestRealm, stop: &AtomicBool) -> io::Result<()> {
+fn connection(mut stream: TcpStream, served: &Served) -> io::Result<()> {
+    let stop = &*served.stop;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(TICK))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -236,10 +297,10 @@ fn connection(mut stream: TcpStream, realm: &TestRealm, stop: &AtomicBool) -> io
         let Some(request) = read_exactly(&mut stream, length, stop)? else {
             return Ok(());
         };
-        let Some(reply) = realm.answer(&request, Carrier::Stream) else {
+        let Some(reply) = served.answer(&request, Carrier::Stream) else {
             return Ok(());
         };
-        let faults = realm.take_stream_faults(&request);
+        let faults = served.stream_faults(&request);
         if !send(&mut stream, &reply, &faults, stop)? {
             return Ok(());
         }

@@ -14,6 +14,7 @@ use trihound_asn1::{
 };
 use trihound_crypto::KeyUsage;
 use trihound_krb5::Principal;
+use trihound_krb5::kpasswd::changepw_principal;
 use trihound_krb5::pac::remove_pacs;
 use trihound_sansio::Timestamp;
 
@@ -95,6 +96,12 @@ impl Session<'_> {
             if !entry.options.is_service {
                 let text = format!("{asked} is no service");
                 return Err(Refusal::new(error_code::KDC_ERR_MUST_USE_USER2USER, text));
+            }
+            // RFC 3244 section 2: passwords are changed with initial tickets, which a ticket-granting ticket
+            // gets nobody.
+            if asked == changepw_principal(&self.realm.name) {
+                let text = format!("tickets for {asked} come from a password only");
+                return Err(Refusal::new(error_code::KDC_ERR_POLICY, text));
             }
             return Ok(entry);
         }

@@ -50,9 +50,12 @@ impl Transport for RealmTransport {
             attempts: vec![format!("in process: {attempt}")],
             advice: advice.to_owned(),
         };
-        if request.service != Service::Kdc {
+        if request.service == Service::LocalAddress {
+            return Ok(vec![127, 0, 0, 1]);
+        }
+        if !matches!(request.service, Service::Kdc | Service::Kpasswd) {
             return Err(failure(
-                "a test realm has a KDC only",
+                "a test realm has a KDC and a password service only",
                 "use a real server for this service",
             ));
         }
@@ -71,7 +74,10 @@ impl Transport for RealmTransport {
         };
         carriers
             .iter()
-            .find_map(|&carrier| realm.answer(&request.message, carrier))
+            .find_map(|&carrier| match request.service {
+                Service::Kpasswd => realm.answer_kpasswd(&request.message, carrier),
+                _ => realm.answer(&request.message, carrier),
+            })
             .ok_or_else(|| failure("no reply", "clear the faults of the test realm"))
     }
 }
