@@ -201,7 +201,8 @@ refused_flag_is_absent! {
     dce_style_refused_is_absent: USE_DCE_STYLE => USED_DCE_STYLE, USED_DCE_STYLE;
 }
 
-/// Delegation is not there yet, so it is never returned, whoever asks.
+/// A client with nothing but a ticket for the service has nothing to delegate; an acceptor's wish is never
+/// honoured.
 #[test]
 fn delegate_asked_for_is_absent() {
     let world = World::new(AES256);
@@ -500,11 +501,10 @@ fn the_package_describes_itself() {
             | SecPkgCapabilities::PRIVACY
             | SecPkgCapabilities::MUTUAL_AUTH
             | SecPkgCapabilities::READONLY_WITH_CHECKSUM
+            | SecPkgCapabilities::DELEGATION
     ));
     assert!(!info.capabilities.intersects(
-        SecPkgCapabilities::DELEGATION
-            | SecPkgCapabilities::DATAGRAM
-            | SecPkgCapabilities::CLIENT_ONLY
+        SecPkgCapabilities::DATAGRAM | SecPkgCapabilities::CLIENT_ONLY
     ));
     let functions = world.table.functions_of("Kerberos").unwrap();
     assert!(functions.contains(FunctionSet::REQUIRED));

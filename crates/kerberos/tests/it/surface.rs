@@ -97,7 +97,7 @@ fn answer(world: &World, function: Function) -> Option<SecurityStatus> {
         Function::ApplyControlToken => package.apply_control_token(established, desc),
         Function::CompleteAuthToken => package.complete_auth_token(established, desc),
         Function::ExportSecurityContext => package
-            .export_security_context(&mut context, ExportFlags::empty())
+            .export_security_context(established, ExportFlags::empty())
             .map(drop),
         Function::ImportSecurityContext => package
             .import_security_context(&SecretBytes::from(b"image".as_slice()))
@@ -256,6 +256,7 @@ fn capabilities_are_what_works() {
         SecPkgCapabilities::IMPERSONATION,
         functions.has(Function::ImpersonateSecurityContext),
     );
+    works.set(SecPkgCapabilities::DELEGATION, crate::delegation::works());
     assert_eq!(info.capabilities, works);
 }
 
