@@ -1,16 +1,21 @@
 //! QueryContextAttributes.
 
+use trihound_sansio::Timestamp;
 use trihound_secret::SecretBytes;
 use trihound_sspi::{
     ContextAttribute, ContextAttributeValue as Value, EstablishedAttributes, Expiry,
-    LastClientTokenStatus, NegotiationState, SecPkgContextKeyInfo, SecPkgContextLifespan,
-    SecPkgContextNativeNames, SecPkgContextNegotiationInfo, SecPkgContextSizes,
-    SecPkgContextStreamSizes, SecPkgInfo,
+    LastClientTokenStatus, LogonInformation, NegotiationState, SecPkgContextDceInfo,
+    SecPkgContextKeyInfo, SecPkgContextLifespan, SecPkgContextNativeNames,
+    SecPkgContextNegotiationInfo, SecPkgContextSizes, SecPkgContextStreamSizes, SecPkgInfo,
 };
 
 use crate::context::{KerberosContext, MAX_TOKEN, State};
 use crate::error::{ContextError, Error};
-use crate::session::Session;
+use crate::session::{Facts, Session};
+
+/// `AuthzSvc` of `SecPkgContext_DceInfo`: what the data behind it is (rpcdce.h).
+const RPC_C_AUTHZ_NAME: u32 = 1;
+const RPC_C_AUTHZ_DCE: u32 = 2;
 
 /// `cBuffers` of `SecPkgContext_StreamSizes`: STREAM_HEADER, DATA and STREAM_TRAILER.
 const STREAM_BUFFERS: u32 = 3;
@@ -86,6 +91,20 @@ fn established(session: &Session, attribute: ContextAttribute) -> Result<Value, 
         {
             Value::AccessToken(session.access_token()?)
         }
+        ContextAttribute::DceInfo
+            if matches!(facts.attributes, EstablishedAttributes::Acceptor(_)) =>
+        {
+            Value::DceInfo(dce_info(facts))
+        }
+        ContextAttribute::UserFlags if account(facts).is_some() => Value::UserFlags(
+            account(facts)
+                .and_then(|logon| logon.user_flags)
+                .unwrap_or(0),
+        ),
+        ContextAttribute::PasswordExpiry if account(facts).is_some() => {
+            let expiry = account(facts).and_then(|logon| logon.password_expiry);
+            Value::PasswordExpiry(expiry.unwrap_or(Timestamp::MAX))
+        }
         other => {
             return Err(ContextError::NoAttribute {
                 attribute: format!("{other:?}"),
@@ -93,6 +112,37 @@ fn established(session: &Session, attribute: ContextAttribute) -> Result<Value, 
             .into());
         }
     })
+}
+
+/// The client's account, where the PAC is of a domain's.
+fn account(facts: &Facts) -> Option<&LogonInformation> {
+    let logon = facts.authorization.as_ref()?.logon()?;
+    logon.user_flags.is_some().then_some(logon)
+}
+
+/// The PAC, verified, for who does authorization by it; without one the client's name stands for the
+/// client, in UTF-16 with its end.
+fn dce_info(facts: &Facts) -> SecPkgContextDceInfo {
+    let pac = facts
+        .authorization
+        .as_ref()
+        .and_then(|known| known.pac_bytes());
+    match pac {
+        Some(pac) => SecPkgContextDceInfo {
+            authorization_service: RPC_C_AUTHZ_DCE,
+            pac: pac.to_vec(),
+        },
+        None => SecPkgContextDceInfo {
+            authorization_service: RPC_C_AUTHZ_NAME,
+            pac: facts
+                .client
+                .to_string()
+                .encode_utf16()
+                .chain([0])
+                .flat_map(u16::to_le_bytes)
+                .collect(),
+        },
+    }
 }
 
 fn number(length: usize) -> u32 {
