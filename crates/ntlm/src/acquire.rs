@@ -24,7 +24,7 @@ pub(crate) fn acquire(
         credential = credential.and(acquire_outbound(&request, config)?);
     }
     if inbound && in_allowed {
-        credential = credential.and(acquire_inbound(config).map_err(sspi_error)?);
+        credential = credential.and(acquire_inbound(&request, config).map_err(sspi_error)?);
     }
     let denied = |direction| {
         sspi_error(PolicyError::Denied {
@@ -106,7 +106,16 @@ fn of_password(
     ))
 }
 
-fn acquire_inbound(config: &NtlmConfig) -> Result<NtlmCredential, CredentialError> {
-    let verifier = config.verifier.clone().ok_or(CredentialError::NoVerifier)?;
+/// The accounts that the settings name, else those of the package.
+fn acquire_inbound(
+    request: &AcquireRequest<'_>,
+    config: &NtlmConfig,
+) -> Result<NtlmCredential, CredentialError> {
+    let named = request.settings.and_then(|own| own.accounts.as_deref());
+    let verifier = match (named, &config.accounts) {
+        (Some(name), Some(opener)) => opener.open(name).map_err(CredentialError::Accounts)?,
+        // The table refuses the setting where there is no opener.
+        _ => config.verifier.clone().ok_or(CredentialError::NoVerifier)?,
+    };
     Ok(NtlmCredential::acceptor(verifier))
 }

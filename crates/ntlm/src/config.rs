@@ -13,7 +13,7 @@ use crate::credential::NtlmCredentialSource;
 use crate::event::NtlmObserver;
 use crate::message::Version;
 use crate::policy::NtlmPolicy;
-use crate::verifier::NtlmVerifier;
+use crate::verifier::{NtlmAccountsOpener, NtlmVerifier};
 
 /// The longest NetBIOS name, in characters (RFC 1001 section 14.1, less the byte for its kind).
 const NETBIOS_LENGTH: usize = 15;
@@ -102,6 +102,7 @@ pub struct NtlmConfig {
     pub(crate) random: Arc<dyn RandomSource>,
     pub(crate) policy: Arc<NtlmPolicy>,
     pub(crate) verifier: Option<Arc<dyn NtlmVerifier>>,
+    pub(crate) accounts: Option<Arc<dyn NtlmAccountsOpener>>,
     pub(crate) credentials: Option<Arc<dyn NtlmCredentialSource>>,
     pub(crate) observer: Option<Arc<dyn NtlmObserver>>,
     pub(crate) names: ServerNames,
@@ -120,6 +121,7 @@ impl NtlmConfig {
             random,
             policy: Arc::default(),
             verifier: None,
+            accounts: None,
             credentials: None,
             observer: None,
             names: ServerNames::default(),
@@ -141,6 +143,14 @@ impl NtlmConfig {
     #[must_use]
     pub fn with_verifier(mut self, verifier: Arc<dyn NtlmVerifier>) -> Self {
         self.verifier = Some(verifier);
+        self
+    }
+
+    /// Sets who opens the accounts that a credential's settings name
+    /// ([`trihound_sspi::CredentialSettings::accounts`]); without it that setting is refused.
+    #[must_use]
+    pub fn with_accounts_opener(mut self, opener: Arc<dyn NtlmAccountsOpener>) -> Self {
+        self.accounts = Some(opener);
         self
     }
 

@@ -1,9 +1,9 @@
 //! What a handle of NTLM credentials names.
 
 use core::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use trihound_crypto::ntlm::{NtHash, ResponseKeyNt};
+use trihound_crypto::ntlm::{NtHash, ResponseKeyNt, simple_uppercase};
 use trihound_secret::SecretString;
 
 use crate::error::CredentialError;
@@ -18,6 +18,16 @@ pub struct NtlmCredential {
     outbound: Option<Arc<Outbound>>,
     inbound: Option<Inbound>,
     policy: Option<Arc<NtlmPolicy>>,
+    /// What AddCredentials brought.
+    added: Arc<Added>,
+}
+
+/// What joined a credential after it was acquired. Clones of the credential share it.
+#[derive(Debug, Default)]
+struct Added {
+    /// The same account with another password, or the direction that was missing.
+    outbound: RwLock<Option<Arc<Outbound>>>,
+    inbound: OnceLock<Inbound>,
 }
 
 /// Who an initiator is.
@@ -103,8 +113,7 @@ impl NtlmCredential {
                 hash,
                 response_key: OnceLock::new(),
             }))),
-            inbound: None,
-            policy: None,
+            ..Self::default()
         }
     }
 
@@ -113,8 +122,7 @@ impl NtlmCredential {
     pub fn anonymous() -> Self {
         Self {
             outbound: Some(Arc::new(Outbound::Anonymous)),
-            inbound: None,
-            policy: None,
+            ..Self::default()
         }
     }
 
@@ -122,9 +130,8 @@ impl NtlmCredential {
     #[must_use]
     pub fn acceptor(verifier: Arc<dyn NtlmVerifier>) -> Self {
         Self {
-            outbound: None,
             inbound: Some(Inbound { verifier }),
-            policy: None,
+            ..Self::default()
         }
     }
 
@@ -135,6 +142,7 @@ impl NtlmCredential {
             outbound: self.outbound.or(other.outbound),
             inbound: self.inbound.or(other.inbound),
             policy: self.policy.or(other.policy),
+            added: self.added,
         }
     }
 
@@ -148,7 +156,7 @@ impl NtlmCredential {
     /// The account's name as SSPI writes it, `DOMAIN\user`; `None` without an account.
     #[must_use]
     pub fn account_name(&self) -> Option<String> {
-        match self.outbound.as_deref() {
+        match self.outbound().ok().as_deref() {
             Some(Outbound::Account(account)) => {
                 Some(down_level_name(&account.domain, &account.user))
             }
@@ -156,13 +164,42 @@ impl NtlmCredential {
         }
     }
 
+    /// AddCredentials: a direction that is missing, or the same account with a new password.
+    pub(crate) fn add(&self, other: &Self) -> Result<(), CredentialError> {
+        let account = match (self.outbound().ok(), &other.outbound) {
+            (Some(old), Some(new)) if !old.is_same_account(new) => {
+                return Err(CredentialError::OtherAccount {
+                    has: self.account_name().unwrap_or_default(),
+                });
+            }
+            (_, new) => new,
+        };
+        match (self.inbound().ok(), &other.inbound) {
+            (Some(old), Some(new)) if !Arc::ptr_eq(&old.verifier, &new.verifier) => {
+                return Err(CredentialError::OtherVerifier);
+            }
+            (None, Some(new)) => {
+                self.added.inbound.get_or_init(|| new.clone());
+            }
+            _ => {}
+        }
+        if let Some(new) = account {
+            // One assignment, so a panic elsewhere leaves the value whole.
+            let place = self.added.outbound.write();
+            *place.unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(new));
+        }
+        Ok(())
+    }
+
     pub(crate) fn policy<'a>(&'a self, of_package: &'a Arc<NtlmPolicy>) -> &'a Arc<NtlmPolicy> {
         self.policy.as_ref().unwrap_or(of_package)
     }
 
-    pub(crate) fn outbound(&self) -> Result<&Arc<Outbound>, CredentialError> {
-        self.outbound
-            .as_ref()
+    pub(crate) fn outbound(&self) -> Result<Arc<Outbound>, CredentialError> {
+        let added = self.added.outbound.read();
+        let added = added.unwrap_or_else(PoisonError::into_inner).clone();
+        added
+            .or_else(|| self.outbound.clone())
             .ok_or(CredentialError::OtherDirection {
                 direction: "outbound",
                 flag: "SECPKG_CRED_OUTBOUND",
@@ -172,10 +209,25 @@ impl NtlmCredential {
     pub(crate) fn inbound(&self) -> Result<&Inbound, CredentialError> {
         self.inbound
             .as_ref()
+            .or_else(|| self.added.inbound.get())
             .ok_or(CredentialError::OtherDirection {
                 direction: "inbound",
                 flag: "SECPKG_CRED_INBOUND",
             })
+    }
+}
+
+impl Outbound {
+    /// Windows compares names without regard to case.
+    fn is_same_account(&self, other: &Self) -> bool {
+        let same = |one: &str, other: &str| simple_uppercase(one).eq(simple_uppercase(other));
+        match (self, other) {
+            (Self::Account(one), Self::Account(other)) => {
+                same(&one.user, &other.user) && same(&one.domain, &other.domain)
+            }
+            (Self::Anonymous, Self::Anonymous) => true,
+            _ => false,
+        }
     }
 }
 

@@ -357,6 +357,23 @@ pub enum CredentialError {
         /// The client.
         client: String,
     },
+    /// AddCredentials with another account than the credential's.
+    #[error(
+        "the credential is that of {has:?}, and NTLM takes one account a handle: a server proves nothing before it \
+         is answered, so that it would choose whose response it gets; acquire another handle"
+    )]
+    OtherAccount {
+        /// The account that is there; empty for nobody.
+        has: String,
+    },
+    /// AddCredentials with other accounts to accept by.
+    #[error(
+        "the credential has its accounts to accept by, and NTLM takes one set a handle; acquire another handle"
+    )]
+    OtherVerifier,
+    /// The accounts that the settings name cannot be used.
+    #[error("the credential's accounts cannot be used: {0}")]
+    Accounts(VerifierFailure),
     /// The identity is anonymous and the caller did not ask for that (conformance row 39).
     #[error(
         "the identity has neither name nor password, which is anonymous; ask for NULL_SESSION if that is meant"

@@ -80,7 +80,7 @@ pub(crate) fn begin(
     let policy = credential.policy(&config.policy);
     let requirements = request.requirements.normalized();
     let bindings = bindings_hash(request.input)?;
-    let outbound = who(outbound, requirements).map_err(sspi_error)?;
+    let outbound = who(&outbound, requirements).map_err(sspi_error)?;
     ask_policy(policy, &outbound, request, config).map_err(sspi_error)?;
     let offered = offered_by_initiator(requirements) | NegotiateFlags::NEGOTIATE_VERSION;
     let datagram = requirements.contains(InitiatorRequirements::DATAGRAM);

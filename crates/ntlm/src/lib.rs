@@ -61,5 +61,6 @@ pub use session::{SIGNATURE_LENGTH, SessionError, SessionSecurity, Unsealed};
 pub use trihound_crypto::ntlm::NtHash;
 pub use verifier::{
     Account, AccountFileError, AccountKind, AccountLineFault, HashFile, LocalVerifier,
-    MemoryAccounts, NtlmAccounts, NtlmLogon, NtlmVerifier, UserFile, Verification, VerifiedAccount,
+    MemoryAccounts, NtlmAccounts, NtlmAccountsOpener, NtlmLogon, NtlmVerifier, SamFile, UserFile,
+    Verification, VerifiedAccount,
 };

@@ -10,7 +10,7 @@ use trihound_sspi::{
     AcceptRequest, AccessToken, AcquireRequest, ContextAttribute, ContextAttributeValue,
     CredentialAttribute, CredentialAttributeValue, Expiry, ExportFlags, FunctionSet,
     InitializeRequest, MechanismInfo, SecBufferDesc, SecPkgCapabilities, SecPkgInfo,
-    SecurityPackage, Step,
+    SecurityPackage, SettingFields, Step,
 };
 
 use crate::acquire;
@@ -118,6 +118,7 @@ impl SecurityPackage for Ntlm {
     fn functions(&self) -> FunctionSet {
         FunctionSet::REQUIRED
             | FunctionSet::QUERY_CREDENTIALS_ATTRIBUTES
+            | FunctionSet::ADD_CREDENTIALS
             | FunctionSet::QUERY_SECURITY_CONTEXT_TOKEN
             | FunctionSet::EXPORT_SECURITY_CONTEXT
             | FunctionSet::IMPORT_SECURITY_CONTEXT
@@ -125,6 +126,13 @@ impl SecurityPackage for Ntlm {
 
     fn mechanism(&self) -> Option<&MechanismInfo> {
         Some(&self.mechanism)
+    }
+
+    fn settings(&self) -> SettingFields {
+        match self.config.accounts {
+            Some(_) => SettingFields::ACCOUNTS,
+            None => SettingFields::empty(),
+        }
     }
 
     fn acquire_credentials_handle(
@@ -151,6 +159,15 @@ impl SecurityPackage for Ntlm {
                 attribute: format!("{attribute:?}"),
             })),
         }
+    }
+
+    fn add_credentials(
+        &self,
+        credential: &NtlmCredential,
+        request: AcquireRequest<'_>,
+    ) -> Result<(), trihound_sspi::Error> {
+        let other = acquire::acquire(request, &self.config)?;
+        credential.add(&other).map_err(sspi_error)
     }
 
     fn initialize_security_context(

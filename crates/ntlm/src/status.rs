@@ -116,7 +116,9 @@ impl CredentialError {
             | Self::NoVerifier
             | Self::OtherDirection { .. }
             | Self::NothingDelegated { .. }
+            | Self::Accounts(_)
             | Self::AnonymousNotAsked => Status::SEC_E_NO_CREDENTIALS,
+            Self::OtherAccount { .. } | Self::OtherVerifier => Status::SEC_E_UNSUPPORTED_FUNCTION,
             Self::UnknownIdentity { .. } => Status::SEC_E_UNKNOWN_CREDENTIALS,
         }
     }

@@ -58,8 +58,35 @@ pub struct UserFile(MemoryAccounts);
 #[derive(Debug, Default)]
 pub struct HashFile(MemoryAccounts);
 
+/// A file of lines `USER:DOMAIN:LMHASH:NTHASH:::`, as WinPR's servers have it (`/etc/winpr/SAM`); of the two
+/// hashes only that of NT, in 32 hexadecimal digits, is looked at. See [`UserFile`] for the rest.
+#[derive(Debug, Default)]
+pub struct SamFile(MemoryAccounts);
+
 const USER_FORM: &str = "a line is DOMAIN:USER:PASSWORD";
 const HASH_FORM: &str = "a line is DOMAIN:USER:32 hexadecimal digits of the NT hash";
+
+const SAM_FORM: &str = "a line is USER:DOMAIN:LMHASH:NTHASH:::";
+
+impl SamFile {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountFileError`] for the first line that is broken; no account of the file is then used.
+    pub fn parse(text: &str) -> Result<Self, AccountFileError> {
+        parse(text, SAM_FORM, sam_fields, |secret| {
+            NtHash::parse_hex(secret).map_err(|_| AccountLineFault::NotAHash)
+        })
+        .map(Self)
+    }
+
+    /// The accounts, in the order of their lines.
+    #[must_use]
+    pub fn accounts(&self) -> &[Account] {
+        self.0.accounts()
+    }
+}
 
 impl UserFile {
     /// Reads the text of a file.
@@ -68,7 +95,7 @@ impl UserFile {
     ///
     /// [`AccountFileError`] for the first line that is broken; no account of the file is then used.
     pub fn parse(text: &str) -> Result<Self, AccountFileError> {
-        parse(text, USER_FORM, |secret| {
+        parse(text, USER_FORM, fields, |secret| {
             Ok(NtHash::from_password(&SecretString::from(secret)))
         })
         .map(Self)
@@ -88,7 +115,7 @@ impl HashFile {
     ///
     /// [`AccountFileError`] for the first line that is broken; no account of the file is then used.
     pub fn parse(text: &str) -> Result<Self, AccountFileError> {
-        parse(text, HASH_FORM, |secret| {
+        parse(text, HASH_FORM, fields, |secret| {
             NtHash::parse_hex(secret).map_err(|_| AccountLineFault::NotAHash)
         })
         .map(Self)
@@ -101,9 +128,26 @@ impl HashFile {
     }
 }
 
+/// Domain, user and secret of a line.
+type Fields<'a> = (&'a str, &'a str, &'a str);
+
+/// `DOMAIN:USER:SECRET`; the secret is all the rest.
+fn fields(line: &str) -> Option<Fields<'_>> {
+    let mut fields = line.splitn(3, ':');
+    Some((fields.next()?, fields.next()?, fields.next()?))
+}
+
+/// `USER:DOMAIN:LMHASH:NTHASH`, and what follows.
+fn sam_fields(line: &str) -> Option<Fields<'_>> {
+    let mut fields = line.split(':');
+    let (user, domain, _) = (fields.next()?, fields.next()?, fields.next()?);
+    Some((domain, user, fields.next()?))
+}
+
 fn parse(
     text: &str,
     form: &'static str,
+    split: fn(&str) -> Option<Fields<'_>>,
     hash: impl Fn(&str) -> Result<NtHash, AccountLineFault>,
 ) -> Result<MemoryAccounts, AccountFileError> {
     let mut accounts = MemoryAccounts::new();
@@ -114,7 +158,7 @@ fn parse(
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        match parse_line(line, &hash, &mut names) {
+        match parse_line(line, split, &hash, &mut names) {
             Ok(account) => accounts.push(account),
             Err(fault) => {
                 return Err(AccountFileError {
@@ -130,17 +174,14 @@ fn parse(
 
 fn parse_line(
     line: &str,
+    split: fn(&str) -> Option<Fields<'_>>,
     hash: &impl Fn(&str) -> Result<NtHash, AccountLineFault>,
     before: &mut HashSet<Vec<u16>>,
 ) -> Result<Account, AccountLineFault> {
     if line.chars().any(char::is_control) {
         return Err(AccountLineFault::ControlCharacter);
     }
-    let mut fields = line.splitn(3, ':');
-    let (Some(domain), Some(user), Some(secret)) = (fields.next(), fields.next(), fields.next())
-    else {
-        return Err(AccountLineFault::TooFewFields);
-    };
+    let (domain, user, secret) = split(line).ok_or(AccountLineFault::TooFewFields)?;
     if user.is_empty() {
         return Err(AccountLineFault::NoUser);
     }
@@ -197,3 +238,4 @@ macro_rules! a_file_of_accounts {
 
 a_file_of_accounts!(UserFile);
 a_file_of_accounts!(HashFile);
+a_file_of_accounts!(SamFile);

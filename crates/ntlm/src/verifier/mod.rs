@@ -5,12 +5,13 @@ mod files;
 mod local;
 
 use core::fmt;
+use std::sync::Arc;
 
 use trihound_sansio::Exchange;
 use trihound_secret::SecretArray;
 
 pub use accounts::{Account, MemoryAccounts, NtlmAccounts};
-pub use files::{AccountFileError, AccountLineFault, HashFile, UserFile};
+pub use files::{AccountFileError, AccountLineFault, HashFile, SamFile, UserFile};
 pub use local::LocalVerifier;
 
 use crate::error::VerifierFailure;
@@ -24,6 +25,16 @@ pub type Verification = Box<dyn Exchange<Output = VerifiedAccount, Error = Verif
 pub trait NtlmVerifier: Send + Sync {
     /// Begins to verify one logon.
     fn verify(&self, logon: NtlmLogon) -> Verification;
+}
+
+/// Opens the accounts that a credential's settings name.
+pub trait NtlmAccountsOpener: Send + Sync {
+    /// Who says which clients are right by the accounts of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifierFailure::Unavailable`] when they cannot be used.
+    fn open(&self, name: &str) -> Result<Arc<dyn NtlmVerifier>, VerifierFailure>;
 }
 
 /// What a client sent, and to which challenge.

@@ -35,7 +35,8 @@ pub use names::{
 };
 pub(crate) use ntlm::equip;
 pub use ntlm::{
-    NtlmAccountFiles, NtlmEnvironmentError, ntlm_config, ntlm_config_under, ntlm_policy,
+    NamedNtlmAccounts, NtlmAccountFiles, NtlmEnvironmentError, ntlm_config, ntlm_config_under,
+    ntlm_policy,
 };
 pub use opener::NamedStores;
 pub use privilege::is_privileged;

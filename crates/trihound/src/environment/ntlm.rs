@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 use trihound_ntlm::{
-    Account, AccountFileError, HashFile, LocalVerifier, NtlmAccounts, NtlmConfig, NtlmCredential,
-    NtlmCredentialSource, NtlmLogon, NtlmPolicy, NtlmRule, NtlmVerifier, ServerNames, UserFile,
-    Verification, VerifiedAccount, VerifierFailure,
+    Account, AccountFileError, HashFile, LocalVerifier, NtlmAccounts, NtlmAccountsOpener,
+    NtlmConfig, NtlmCredential, NtlmCredentialSource, NtlmLogon, NtlmPolicy, NtlmRule,
+    NtlmVerifier, SamFile, ServerNames, UserFile, Verification, VerifiedAccount, VerifierFailure,
 };
 use trihound_sansio::{Exchange, Progress, Reply};
 use trihound_secret::SecretBytes;
@@ -133,7 +133,9 @@ pub(crate) fn equip(
     verifier: Option<Arc<dyn NtlmVerifier>>,
 ) -> Result<NtlmConfig, NtlmEnvironmentError> {
     let is_used = policy.outgoing_rule().permits_any() || policy.incoming_rule().permits_any();
-    let mut config = config.with_policy(policy);
+    let mut config = config
+        .with_policy(policy)
+        .with_accounts_opener(Arc::new(NamedNtlmAccounts));
     if let Some(host) = host_name() {
         config = config.with_server_names(ServerNames::of_host(&host));
     }
@@ -158,6 +160,26 @@ pub(crate) fn equip(
 pub struct NtlmAccountFiles {
     users: Option<Watched<UserFile>>,
     hashes: Option<Watched<HashFile>>,
+    sam: Option<Watched<SamFile>>,
+}
+
+/// Opens the file that a credential's settings name: one of WinPR's form, [`SamFile`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NamedNtlmAccounts;
+
+impl NtlmAccountsOpener for NamedNtlmAccounts {
+    fn open(&self, name: &str) -> Result<Arc<dyn NtlmVerifier>, VerifierFailure> {
+        let files = NtlmAccountFiles {
+            sam: Some(Watched::new(PathBuf::from(name), SamFile::parse)),
+            ..NtlmAccountFiles::new(None, None)
+        };
+        match files.check() {
+            Ok(()) => Ok(Arc::new(files)),
+            Err(error) => Err(VerifierFailure::Unavailable {
+                reason: error.to_string(),
+            }),
+        }
+    }
 }
 
 impl core::fmt::Debug for NtlmAccountFiles {
@@ -165,6 +187,7 @@ impl core::fmt::Debug for NtlmAccountFiles {
         f.debug_struct("NtlmAccountFiles")
             .field("users", &self.users.as_ref().map(|file| &file.path))
             .field("hashes", &self.hashes.as_ref().map(|file| &file.path))
+            .field("sam", &self.sam.as_ref().map(|file| &file.path))
             .finish()
     }
 }
@@ -176,6 +199,7 @@ impl NtlmAccountFiles {
         Self {
             users: users.map(|path| Watched::new(path, UserFile::parse)),
             hashes: hashes.map(|path| Watched::new(path, HashFile::parse)),
+            sam: None,
         }
     }
 
@@ -202,6 +226,7 @@ impl NtlmAccountFiles {
         Ok(Accounts {
             users: self.users.as_ref().map(Watched::current).transpose()?,
             hashes: self.hashes.as_ref().map(Watched::current).transpose()?,
+            sam: self.sam.as_ref().map(Watched::current).transpose()?,
         })
     }
 }
@@ -210,16 +235,19 @@ impl NtlmAccountFiles {
 struct Accounts {
     users: Option<Arc<UserFile>>,
     hashes: Option<Arc<HashFile>>,
+    sam: Option<Arc<SamFile>>,
 }
 
 impl NtlmAccounts for Accounts {
     fn find(&self, user: &str, domain: &str, domain_is_own: bool) -> Option<Account> {
-        // Both are always asked: the time must not tell in which one an account is.
+        // All are always asked: the time must not tell in which one an account is.
         let users = self.users.as_ref();
         let hashes = self.hashes.as_ref();
         let here = users.and_then(|file| file.find(user, domain, domain_is_own));
         let there = hashes.and_then(|file| file.find(user, domain, domain_is_own));
-        here.or(there)
+        let sam = self.sam.as_ref();
+        let elsewhere = sam.and_then(|file| file.find(user, domain, domain_is_own));
+        here.or(there).or(elsewhere)
     }
 }
 
