@@ -21,6 +21,7 @@ mod keytab;
 mod keytab_edit;
 mod keytab_order;
 mod kirbi;
+mod kpasswd;
 mod local_names;
 mod names;
 mod pac;
