@@ -6,8 +6,8 @@ use trihound_ntlm::{Direction, Ntlm, NtlmCredential, NtlmObserver, NtlmPolicy};
 use trihound_sansio::{Clock, RandomSource, Transport};
 use trihound_secret::SecretString;
 use trihound_sspi::{
-    AccessToken, AcquireRequest, CredHandle, CredentialUse, Error as SspiError, Identity,
-    InitiatorRequirements, RegisteredPackage, SecurityFunctionTable, SecurityPackage,
+    AccessToken, AcquireRequest, ContextSealer, CredHandle, CredentialUse, Error as SspiError,
+    Identity, InitiatorRequirements, RegisteredPackage, SecurityFunctionTable, SecurityPackage,
     SecurityStatus, thread_token,
 };
 
@@ -200,6 +200,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Seals exported contexts with this, such as [`crate::ContextKeys`] that several processes share, in place
+    /// of the process's own key.
+    #[must_use]
+    pub fn context_sealer(mut self, sealer: Arc<dyn ContextSealer>) -> Self {
+        self.settings.sealer = Some(sealer);
+        self
+    }
+
     /// An NTLM package that the program has, with its policy, accounts, clock and randomness; those given
     /// to the builder count for nothing then.
     #[must_use]
@@ -225,7 +233,7 @@ impl ClientBuilder {
 
     fn build_kerberos(&mut self) -> Result<Client, Error> {
         let (package, credential) = self.kerberos_part()?;
-        let table = SecurityFunctionTable::builder().package(&package).build()?;
+        let table = self.settings.table()?.package(&package).build()?;
         let handle = package.adopt(credential.clone())?;
         let tickets = tickets_of(&package, credential);
         self.client(table, handle, Some(tickets), None)
@@ -233,7 +241,7 @@ impl ClientBuilder {
 
     fn build_ntlm(&mut self) -> Result<Client, Error> {
         let (package, credential) = self.ntlm_part()?;
-        let table = SecurityFunctionTable::builder().package(&package).build()?;
+        let table = self.settings.table()?.package(&package).build()?;
         let handle = package.adopt(credential)?;
         self.client(table, handle, None, None)
     }

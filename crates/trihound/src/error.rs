@@ -42,6 +42,15 @@ pub enum Error {
         /// The text of that error.
         reason: String,
     },
+    /// The stream cannot be exported: something of it would be lost.
+    #[error("the stream cannot go to another process: {reason}")]
+    NotExported {
+        /// What would be lost.
+        reason: &'static str,
+    },
+    /// The stream's context went to another process, and nothing of it is left here.
+    #[error("the stream was exported, and goes on in the process that imported its context")]
+    Exported,
     /// A frame is longer than this side takes.
     #[error(
         "a message of {length} bytes came where {limit} are the most; max_message() of this side is too \
@@ -185,7 +194,8 @@ impl From<Error> for io::Error {
         let kind = match error {
             Error::Io(error) => return error,
             Error::ClosedInHandshake | Error::CutOff => io::ErrorKind::UnexpectedEof,
-            Error::StreamGivenUp { .. } => io::ErrorKind::ConnectionAborted,
+            Error::StreamGivenUp { .. } | Error::Exported => io::ErrorKind::ConnectionAborted,
+            Error::NotExported { .. } => io::ErrorKind::InvalidInput,
             Error::MessageLength { .. } => io::ErrorKind::InvalidInput,
             Error::AttributesMissing { .. } => io::ErrorKind::PermissionDenied,
             Error::Security(_)

@@ -145,6 +145,15 @@ impl Framing {
         self.closed
     }
 
+    /// Why the stream has no second half: of an end mark nothing is in the context.
+    pub(crate) fn one_way(&self) -> Option<&'static str> {
+        if self.ended {
+            return Some("the peer has ended its direction; the rest is for this process");
+        }
+        self.closed
+            .then_some("this side has called close(); the rest is for this process")
+    }
+
     /// Whether anything may still come or go.
     pub(crate) fn check_in_use(&self) -> Result<(), Error> {
         match &self.given_up {

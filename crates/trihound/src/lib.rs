@@ -137,6 +137,7 @@ mod keeper;
 mod message;
 mod packages;
 mod password;
+mod sealer;
 mod server;
 mod server_builder;
 mod settings;
@@ -160,6 +161,7 @@ pub use keeper::Keeper;
 pub use message::{Opened, SecurityContext};
 pub use packages::{Package, Packages};
 pub use password::{PasswordChange, change_password};
+pub use sealer::{ContextKey, ContextKeys, SealError};
 pub use server::{Server, ServerHandshake};
 pub use server_builder::ServerBuilder;
 pub use settings::KeytabSource;
@@ -229,6 +231,7 @@ pub fn security_function_table(
     SecurityFunctionTable::builder()
         .package(kerberos)
         .thread_identity(packages::local_accounts(kerberos))
+        .context_sealer(ContextKeys::of_this_process()?)
         .build()
 }
 

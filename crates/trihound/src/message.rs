@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use trihound_sspi::{
     AccessToken, BufferType, ContextAttribute, ContextAttributeValue, ContextRef, CtxtHandle,
-    Error, Established, Impersonation, OwnedCtxtHandle, SECQOP_WRAP_NO_ENCRYPT, SecBuffer,
-    SecBufferDesc, SecPkgContextSizes, SecPkgContextStreamSizes, SecurityFunctionTable,
+    Error, Established, ExportFlags, Impersonation, OwnedCtxtHandle, SECQOP_WRAP_NO_ENCRYPT,
+    SecBuffer, SecBufferDesc, SecPkgContextSizes, SecPkgContextStreamSizes, SecurityFunctionTable,
     SecurityStatus,
 };
 
@@ -39,6 +39,7 @@ use trihound_sspi::{
 /// ```
 #[derive(Debug)]
 pub struct SecurityContext {
+    table: SecurityFunctionTable,
     handle: OwnedCtxtHandle,
     context: ContextRef,
     established: Established,
@@ -72,12 +73,43 @@ impl SecurityContext {
             other => return Err(other_answer(&other)),
         };
         Ok(Self {
+            table: table.clone(),
             handle,
             context,
             established,
             sizes,
             stream_sizes,
         })
+    }
+
+    /// ExportSecurityContext: the context sealed, for [`Self::import`] by a process that has the same
+    /// [`crate::ContextKeys`]. The peer notices nothing.
+    ///
+    /// With [`ExportFlags::DELETE_OLD`], and of NTLM and RC4 always, the context ends here: every later call
+    /// answers SEC_E_INVALID_HANDLE. A sealed context is imported once: `docs/manual/export.md` says why.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SecurityFunctionTable::export_security_context`]; the context is as it was then.
+    pub fn export(&self, flags: ExportFlags) -> Result<Vec<u8>, Error> {
+        self.table.export_security_context(self.handle(), flags)
+    }
+
+    /// ImportSecurityContext: what [`Self::export`] gave, for the same package: that of the function table, so that
+    /// what Negotiate made is Negotiate's.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SecurityFunctionTable::import_security_context`].
+    pub fn import(
+        table: &SecurityFunctionTable,
+        package: &str,
+        sealed: &[u8],
+    ) -> Result<Self, Error> {
+        let context = table.import_security_context(package, sealed)?;
+        let owned = table.own_context(context)?;
+        let established = table.context(context)?.established()?;
+        Self::new(table, owned, established)
     }
 
     /// The handle, for the function table.

@@ -6,12 +6,14 @@ use trihound_krb5::Environment;
 use trihound_negotiate::{Negotiate, NegotiateConfig, NegotiateCredential, NegotiatePolicy};
 use trihound_ntlm::{Ntlm, NtlmCredential};
 use trihound_sansio::SystemClock;
-use trihound_sspi::{Error, RegisteredPackage, SecurityFunctionTable, ThreadIdentity};
+use trihound_sspi::{
+    ContextSealer, Error, RegisteredPackage, SecurityFunctionTable, ThreadIdentity,
+};
 
 use crate::environment::{self, LocalAccounts, UserStore};
 use crate::{
-    Kerberos, KerberosConfig, KerberosCredential, OsRandom, cannot_install, configuration,
-    trace_if_asked,
+    ContextKeys, Kerberos, KerberosConfig, KerberosCredential, OsRandom, cannot_install,
+    configuration, trace_if_asked,
 };
 
 /// Which security package a client or a server speaks.
@@ -47,6 +49,7 @@ pub struct Packages {
     kerberos: RegisteredPackage<Kerberos>,
     ntlm: RegisteredPackage<Ntlm>,
     identity: Arc<dyn ThreadIdentity>,
+    sealer: Option<Arc<dyn ContextSealer>>,
 }
 
 impl core::fmt::Debug for Packages {
@@ -76,6 +79,7 @@ impl Packages {
             kerberos: kerberos.clone(),
             ntlm: ntlm.clone(),
             identity: local_accounts(kerberos),
+            sealer: None,
         })
     }
 
@@ -102,6 +106,14 @@ impl Packages {
         self
     }
 
+    /// Seals exported contexts with this, such as [`crate::ContextKeys`] that several processes share, in place
+    /// of the process's own key.
+    #[must_use]
+    pub fn with_context_sealer(mut self, sealer: Arc<dyn ContextSealer>) -> Self {
+        self.sealer = Some(sealer);
+        self
+    }
+
     /// A function table with all of them: Negotiate, Kerberos, NTLM.
     ///
     /// # Errors
@@ -113,6 +125,7 @@ impl Packages {
             .package(&self.kerberos)
             .package(&self.ntlm)
             .thread_identity(Arc::clone(&self.identity))
+            .context_sealer(sealer_or_own(self.sealer.as_ref())?)
             .build()
     }
 
@@ -154,6 +167,16 @@ impl Packages {
     #[must_use]
     pub fn ntlm(&self) -> &RegisteredPackage<Ntlm> {
         &self.ntlm
+    }
+}
+
+/// The sealer that was given, or the process's own key.
+pub(crate) fn sealer_or_own(
+    given: Option<&Arc<dyn ContextSealer>>,
+) -> Result<Arc<dyn ContextSealer>, Error> {
+    match given {
+        Some(sealer) => Ok(Arc::clone(sealer)),
+        None => Ok(ContextKeys::of_this_process()?),
     }
 }
 

@@ -5,8 +5,9 @@ use trihound_krb5::{Config, CredentialStore};
 use trihound_ntlm::{Direction, Ntlm, NtlmCredential, NtlmObserver, NtlmPolicy, NtlmVerifier};
 use trihound_sansio::{Clock, RandomSource};
 use trihound_sspi::{
-    AcceptorAttributes, AcceptorRequirements, AcquireRequest, CredHandle, CredentialUse,
-    Error as SspiError, RegisteredPackage, SecurityFunctionTable, SecurityPackage, ThreadIdentity,
+    AcceptorAttributes, AcceptorRequirements, AcquireRequest, ContextSealer, CredHandle,
+    CredentialUse, Error as SspiError, RegisteredPackage, SecurityFunctionTable, SecurityPackage,
+    ThreadIdentity,
 };
 
 use crate::packages::local_accounts;
@@ -200,6 +201,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Seals exported contexts with this, such as [`crate::ContextKeys`] that several processes share, in place
+    /// of the process's own key.
+    #[must_use]
+    pub fn context_sealer(mut self, sealer: Arc<dyn ContextSealer>) -> Self {
+        self.settings.sealer = Some(sealer);
+        self
+    }
+
     /// An NTLM package that the program has, with its policy, accounts, clock and randomness; those given
     /// to the builder count for nothing then.
     #[must_use]
@@ -238,7 +247,9 @@ impl ServerBuilder {
     fn kerberos_alone(&mut self) -> Result<(SecurityFunctionTable, CredHandle), Error> {
         let package = self.settings.kerberos(self.credential.is_none())?;
         let identity = self.identity.take();
-        let table = SecurityFunctionTable::builder()
+        let table = self
+            .settings
+            .table()?
             .package(&package)
             .thread_identity(identity.unwrap_or_else(|| local_accounts(&package)))
             .build()?;
@@ -248,7 +259,7 @@ impl ServerBuilder {
 
     fn ntlm_alone(&mut self) -> Result<(SecurityFunctionTable, CredHandle), Error> {
         let package = self.settings.ntlm()?;
-        let mut table = SecurityFunctionTable::builder().package(&package);
+        let mut table = self.settings.table()?.package(&package);
         // No rule of krb5.conf is for clients of NTLM.
         if let Some(identity) = self.identity.take() {
             table = table.thread_identity(identity);

@@ -8,10 +8,14 @@ use trihound_krb5::{Config, CredentialStore, Environment, Keytab, MemoryStore, R
 use trihound_negotiate::PackageList;
 use trihound_ntlm::{Ntlm, NtlmConfig, NtlmObserver, NtlmPolicy, NtlmVerifier};
 use trihound_sansio::{Clock, RandomSource, SystemClock};
-use trihound_sspi::{Error, RegisteredPackage, SecurityStatus};
+use trihound_sspi::{
+    ContextSealer, Error, RegisteredPackage, SecurityFunctionTable, SecurityFunctionTableBuilder,
+    SecurityStatus,
+};
 
 use crate::environment::{self, KeytabName, UserStore};
 use crate::frame::MAX_MESSAGE;
+use crate::packages::sealer_or_own;
 use crate::{
     Kerberos, KerberosConfig, NegotiatePolicy, OsRandom, Package, Packages, cannot_install,
 };
@@ -78,6 +82,7 @@ pub(crate) struct Settings {
     pub(crate) ntlm_policy: Option<NtlmPolicy>,
     pub(crate) ntlm_observer: Option<Arc<dyn NtlmObserver>>,
     pub(crate) ntlm_verifier: Option<Arc<dyn NtlmVerifier>>,
+    pub(crate) sealer: Option<Arc<dyn ContextSealer>>,
     pub(crate) config: Option<Arc<Config>>,
     pub(crate) store: Option<Arc<dyn CredentialStore>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -98,6 +103,7 @@ impl Default for Settings {
             ntlm_policy: None,
             ntlm_observer: None,
             ntlm_verifier: None,
+            sealer: None,
             config: None,
             store: None,
             clock: Arc::new(SystemClock),
@@ -109,6 +115,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What a table begins with whatever its packages are.
+    pub(crate) fn table(&self) -> Result<SecurityFunctionTableBuilder, Error> {
+        let sealer = sealer_or_own(self.sealer.as_ref())?;
+        Ok(SecurityFunctionTable::builder().context_sealer(sealer))
+    }
+
     /// The configuration: the package's, the one given, the machine's.
     pub(crate) fn config(&mut self) -> Result<Arc<Config>, Error> {
         if let Some(package) = &self.kerberos {
@@ -200,7 +212,11 @@ impl Settings {
     pub(crate) fn packages(&mut self, of_machine: bool) -> Result<Packages, Error> {
         let kerberos = self.kerberos(of_machine)?;
         let policy = self.negotiate_policy.clone();
-        Packages::new(&kerberos, &self.ntlm()?, policy)
+        let packages = Packages::new(&kerberos, &self.ntlm()?, policy)?;
+        Ok(match &self.sealer {
+            Some(sealer) => packages.with_context_sealer(Arc::clone(sealer)),
+            None => packages,
+        })
     }
 }
 

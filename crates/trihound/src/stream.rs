@@ -1,9 +1,11 @@
 use std::io::{self, Read, Write};
 
-use trihound_sspi::{ContextAttribute, ContextAttributeValue, Established};
+use trihound_sspi::{
+    ContextAttribute, ContextAttributeValue, Established, EstablishedAttributes, ExportFlags,
+};
 
 use crate::frame::{
-    Framing, MAX_TOKEN_FRAME, PREFIX, Plaintext, announced, may_ask_again, token_frame,
+    Framing, MAX_MESSAGE, MAX_TOKEN_FRAME, PREFIX, Plaintext, announced, may_ask_again, token_frame,
 };
 use crate::{Error, SecurityContext};
 
@@ -91,6 +93,44 @@ impl<S> SecureStream<S> {
             incoming: Incoming::default(),
             outgoing: Plaintext::default(),
         })
+    }
+
+    /// A stream over a context that is established already: one that was imported
+    /// ([`SecurityContext::import`]) along with its connection. Messages may be as long as a
+    /// [`crate::Server`] takes them by default.
+    ///
+    /// # Errors
+    ///
+    /// Those of the context.
+    pub fn over(stream: S, context: SecurityContext) -> Result<Self, Error> {
+        let attributes = context.established().attributes;
+        let is_client = matches!(attributes, EstablishedAttributes::Initiator(_));
+        Self::new(stream, context, MAX_MESSAGE, is_client)
+    }
+
+    /// Ends the stream here and gives its context sealed, for [`Self::over`] in the process that gets the
+    /// connection. The peer notices nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotExported`] where something of the stream would be lost: a message that was read in part, bytes
+    /// that were written and not flushed, an end mark. Those of [`SecurityContext::export`]. The stream is as it was
+    /// then.
+    pub fn export(&mut self) -> Result<Vec<u8>, Error> {
+        self.framing.check_in_use()?;
+        let reason = if !self.incoming.unread().is_empty() {
+            Some("a message was read in part; read the rest first")
+        } else if !self.outgoing.is_empty() {
+            Some("bytes were written and not sent; flush them first")
+        } else {
+            self.framing.one_way()
+        };
+        if let Some(reason) = reason {
+            return Err(Error::NotExported { reason });
+        }
+        let sealed = self.framing.context.export(ExportFlags::DELETE_OLD)?;
+        self.give_up(Error::Exported);
+        Ok(sealed)
     }
 
     /// Who is at the other end: the client's principal on a server's side, the service's on a

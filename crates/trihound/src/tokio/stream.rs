@@ -3,10 +3,10 @@ use core::task::{Context, Poll, ready};
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use trihound_sspi::Established;
+use trihound_sspi::{Established, EstablishedAttributes, ExportFlags};
 
 use crate::frame::{
-    Framing, MAX_TOKEN_FRAME, PREFIX, Plaintext, announced, may_ask_again, token_frame,
+    Framing, MAX_MESSAGE, MAX_TOKEN_FRAME, PREFIX, Plaintext, announced, may_ask_again, token_frame,
 };
 use crate::stream::{Incoming, peer_name};
 use crate::{Error, SecurityContext};
@@ -69,6 +69,41 @@ impl<S> SecureStream<S> {
             outgoing: Plaintext::default(),
             sent: 0,
         })
+    }
+
+    /// A stream over a context that is established already: [`crate::SecureStream::over`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the context.
+    pub fn over(stream: S, context: SecurityContext) -> Result<Self, Error> {
+        let attributes = context.established().attributes;
+        let is_client = matches!(attributes, EstablishedAttributes::Initiator(_));
+        Self::new(stream, context, MAX_MESSAGE, is_client)
+    }
+
+    /// Ends the stream here and gives its context sealed: [`crate::SecureStream::export`].
+    ///
+    /// # Errors
+    ///
+    /// As there; [`Error::NotExported`] also where a frame came or went in part.
+    pub fn export(&mut self) -> Result<Vec<u8>, Error> {
+        self.framing.check_in_use()?;
+        let reason = if !self.incoming.unread().is_empty() {
+            Some("a message was read in part; read the rest first")
+        } else if !matches!(self.reading, Reading::Prefix { have: 0, .. }) {
+            Some("a frame came in part; receive the rest first")
+        } else if !self.outgoing.is_empty() || self.sent < self.framing.sealed().len() {
+            Some("bytes were written and not sent; flush them first")
+        } else {
+            self.framing.one_way()
+        };
+        if let Some(reason) = reason {
+            return Err(Error::NotExported { reason });
+        }
+        let sealed = self.framing.context.export(ExportFlags::DELETE_OLD)?;
+        self.give_up(Error::Exported);
+        Ok(sealed)
     }
 
     /// Who is at the other end: the client's principal on a server's side, the service's on a
