@@ -36,6 +36,59 @@ fn row_90_referrals_lead_through_realms() {
     assert_eq!(realms, [REALM, "A.EXAMPLE", "B.EXAMPLE"]);
 }
 
+/// Conformance row 94: OK-AS-DELEGATE of another realm counts where every realm on the way has it on the
+/// ticket that leads out of it; the client's own ticket-granting ticket needs none.
+#[test]
+fn row_94_another_realm_is_trusted_by_every_realm_on_the_way() {
+    let flag = TicketFlags::OK_AS_DELEGATE;
+    let got = |marked: &'static [&'static str]| {
+        let world = World::new();
+        let kdc = Kdc::new(&world);
+        let exchange = TgsExchange::begin(referral_request(&world), &world.environment);
+        let (result, _) = run(exchange, |request| {
+            let body = request_body(request);
+            let server = match request.realm.as_str() {
+                REALM => krbtgt("A.EXAMPLE", REALM),
+                "A.EXAMPLE" => krbtgt("B.EXAMPLE", "A.EXAMPLE"),
+                realm => Principal {
+                    realm: realm.into(),
+                    name: body.sname.unwrap(),
+                },
+            };
+            kdc.tgs_reply(&request.message, &kdc.krbtgt_key, |parts| {
+                becomes(parts, &server);
+                let is_marked = marked.contains(&request.realm.as_str());
+                parts.part.flags.set(flag, is_marked);
+            })
+        });
+        result.unwrap().credentials.flags.contains(flag)
+    };
+    assert!(got(&[REALM, "A.EXAMPLE", "B.EXAMPLE"]));
+    assert!(!got(&["A.EXAMPLE", "B.EXAMPLE"]));
+    assert!(!got(&[REALM, "B.EXAMPLE"]));
+    assert!(!got(&[REALM, "A.EXAMPLE"]));
+    assert!(!got(&["B.EXAMPLE"]));
+    // Asked with a ticket that leads out of the client's realm already.
+    for (marked, trusted) in [(true, true), (false, false)] {
+        let world = World::new();
+        let kdc = Kdc::new(&world);
+        let tgt = kdc.credentials(krbtgt("B.EXAMPLE", REALM), |part| {
+            part.flags.set(flag, marked);
+        });
+        let server = Principal::service("HTTP", "web.b.example", "B.EXAMPLE");
+        let request = TgsRequest::new(Arc::new(tgt), server.clone());
+        let exchange = TgsExchange::begin(request, &world.environment);
+        let (result, _) = run(exchange, |request| {
+            kdc.tgs_reply(&request.message, &kdc.krbtgt_key, |parts| {
+                becomes(parts, &server);
+                parts.part.flags |= flag;
+            })
+        });
+        let credentials = result.unwrap().credentials;
+        assert_eq!(credentials.flags.contains(flag), trusted);
+    }
+}
+
 /// Conformance row 90.
 #[test]
 fn row_90_referral_loops_and_endless_ones_are_refused() {
