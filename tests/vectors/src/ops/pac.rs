@@ -1,8 +1,9 @@
+use serde_json::Value;
 use trihound_asn1::{EncTicketPart, KerberosTime, Message, Ticket};
 use trihound_crypto::{Key, KeyUsage};
 use trihound_krb5::pac::{
-    ClaimsSet, Demand, KdcChecks, KerbValidationInfo, Pac, PacBufferType, PacCheck, TicketClient,
-    UnverifiedPac, danger, pac_of_ticket,
+    ClaimsSet, Demand, KdcChecks, KerbValidationInfo, Pac, PacBufferType, PacCheck, Sid,
+    TicketClient, UnverifiedPac, danger, pac_of_ticket,
 };
 use trihound_krb5::{Error, Principal};
 
@@ -99,6 +100,15 @@ fn same_pac(pac: &UnverifiedPac<'_>, output: &Fields<'_>) -> Result<(), Fault> {
         let filetime = client.client_id.0.try_into().unwrap_or(i64::MAX);
         output.same_number("client_info_filetime", filetime)?;
     }
+    if let Some(info) = pac.logon_info() {
+        same_account(info, output)?;
+    }
+    if let Some(requestor) = pac.requestor() {
+        output.same_text("requestor_sid_text", &requestor.to_string())?;
+    }
+    if let Some(attributes) = pac.attributes() {
+        output.same_number("attributes_flags", attributes.flags.into())?;
+    }
     if let Some(names) = pac.upn_dns_info() {
         output.same_text("upn_text", &names.upn)?;
         output.same_text("dns_domain_text", &names.dns_domain_name)?;
@@ -123,13 +133,37 @@ fn same_pac(pac: &UnverifiedPac<'_>, output: &Fields<'_>) -> Result<(), Fault> {
     }
 }
 
+fn same_account(info: &KerbValidationInfo, output: &Fields<'_>) -> Result<(), Fault> {
+    let text = |sid: Option<Sid>| sid.map_or_else(String::new, |sid| sid.to_string());
+    output.same_text("effective_name_text", &info.effective_name)?;
+    output.same_text("logon_domain_text", &info.logon_domain_name)?;
+    output.same_text("logon_server_text", &info.logon_server)?;
+    output.same_text("user_sid_text", &text(info.user_sid()))?;
+    output.same_text("primary_group_sid_text", &text(info.primary_group_sid()))?;
+    output.same_number("user_flags", info.user_flags.into())?;
+    let ends = info.password_must_change.0.try_into().unwrap_or(i64::MAX);
+    output.same_number("password_must_change", ends)?;
+    if output.has("group_sids_text") {
+        let expected = output.list("group_sids_text")?;
+        let found: Vec<String> = info.groups().map(|group| group.sid.to_string()).collect();
+        if !expected
+            .iter()
+            .map(Value::as_str)
+            .eq(found.iter().map(|sid| Some(sid.as_str())))
+        {
+            return Err(format!("the groups are {found:?}, expected {expected:?}"));
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn validation_info(input: &Fields<'_>, output: &Fields<'_>) -> Ran {
     let info = KerbValidationInfo::from_bytes(&input.bytes("ndr")?);
     if output.demands("reject")? {
         return refused(&info);
     }
     let info = must("KERB_VALIDATION_INFO", info)?;
-    output.same_text("effective_name_text", &info.effective_name)?;
+    same_account(&info, output)?;
     Ok(output.same_number("user_id", info.user_id.into())?)
 }
 
@@ -170,7 +204,11 @@ pub(super) fn ticket(input: &Fields<'_>, output: &Fields<'_>) -> Ran {
             key: &kdc,
             ticket: &part,
             ticket_signature,
-            full_checksum: Demand::IfPresent,
+            full_checksum: if output.has("full_checksum_valid") {
+                Demand::Required
+            } else {
+                Demand::IfPresent
+            },
         };
         let check = PacCheck {
             kdc: Some(checks),
@@ -179,6 +217,7 @@ pub(super) fn ticket(input: &Fields<'_>, output: &Fields<'_>) -> Ran {
         must("verifying", pac.verify(&check))?;
         output.same_truth("kdc_signature_valid", true)?;
         output.same_truth("ticket_signature_valid", true)?;
+        output.same_truth("full_checksum_valid", true)?;
         verified(&bytes, &PacCheck { kdc: None, ..check }, Some(&kdc))?;
     } else {
         must("verifying", pac.verify(&check))?;

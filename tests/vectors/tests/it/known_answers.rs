@@ -49,6 +49,11 @@ fn captured_samples_pass() {
     run("samples");
 }
 
+#[test]
+fn captured_pacs_pass() {
+    run("pac");
+}
+
 /// A JSON file below `fixtures` outside of the folders that run would be an answer that nobody asks for.
 #[test]
 fn every_file_of_vectors_is_run() {
@@ -69,6 +74,6 @@ fn every_file_of_vectors_is_run() {
     }
     assert_eq!(
         folders,
-        BTreeSet::from(["samples".to_owned(), "vectors".to_owned()])
+        BTreeSet::from(["pac", "samples", "vectors"].map(str::to_owned))
     );
 }
