@@ -46,7 +46,8 @@ pub(crate) fn begin(
     policy: &NegotiatePolicy,
     output: &SecBufferDesc<'_, '_>,
 ) -> Result<Outcome, Refusal> {
-    if credential.inbound.is_empty() {
+    let candidates = credential.lists().inbound;
+    if candidates.is_empty() {
         return Err(ApiMisuse::OtherDirection {
             direction: "inbound",
             flag: "SECPKG_CRED_INBOUND",
@@ -58,7 +59,7 @@ pub(crate) fn begin(
         policy: credential.policy(policy).clone(),
         requirements: request.requirements,
         extras: Extras::default(),
-        candidates: Arc::clone(&credential.inbound),
+        candidates,
     };
     plan.extras.update(request.input);
     match request.input.and_then(|input| input.token()) {

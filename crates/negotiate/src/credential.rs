@@ -1,15 +1,15 @@
 //! A credential of Negotiate: one of every mechanism that can be used.
 
 use core::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::debug;
 use trihound_sspi::{
-    AcquireRequest, CredHandle, CredentialUse, MechanismInfo, OwnedCredHandle, SecPkgInfo,
-    SecurityFunctionTable,
+    AccessToken, AcquireRequest, CredHandle, CredentialSettings, CredentialUse, MechanismInfo,
+    OwnedCredHandle, SecPkgInfo, SecurityFunctionTable,
 };
 
-use crate::error::{ApiMisuse, Attempt, NegotiationFailed, sspi_error};
+use crate::error::{ApiMisuse, Attempt, Error, NegotiationFailed, sspi_error};
 use crate::policy::NegotiatePolicy;
 
 /// A mechanism with its credential.
@@ -42,15 +42,39 @@ pub(crate) enum Candidate {
     Unusable(Attempt),
 }
 
+impl Candidate {
+    fn package(&self) -> &str {
+        match self {
+            Self::Usable(arm) => arm.package(),
+            Self::Unusable(attempt) => &attempt.package,
+        }
+    }
+}
+
 /// What a `CredHandle` of Negotiate names: a credential of each usable mechanism, in the order of
 /// preference, and of every other one the reason why it is none.
 ///
 /// Cloning it names the same credentials; each is freed once, after the last context that uses it.
 #[derive(Clone, Debug)]
 pub struct NegotiateCredential {
-    pub(crate) outbound: Arc<[Candidate]>,
-    pub(crate) inbound: Arc<[Candidate]>,
+    lists: Arc<RwLock<Lists>>,
     policy: Option<NegotiatePolicy>,
+    onward: Option<Onward>,
+}
+
+/// The candidates of each direction. AddCredentials exchanges them as a whole.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lists {
+    outbound: Arc<[Candidate]>,
+    pub(crate) inbound: Arc<[Candidate]>,
+}
+
+/// A credential that was acquired for both directions without an identity: outbound it is the service's
+/// own while the thread is itself, else that of the client whom the thread impersonates.
+#[derive(Clone, Debug)]
+struct Onward {
+    /// The list that it was acquired with, which holds for the client too.
+    package_list: Option<Arc<str>>,
 }
 
 impl NegotiateCredential {
@@ -98,11 +122,28 @@ impl NegotiateCredential {
             })
             .collect::<Result<Vec<Candidate>, trihound_sspi::Error>>()?;
         let arms: Arc<[Candidate]> = usable_or_reasons(arms)?;
-        Ok(Self {
+        let lists = Lists {
             outbound: Arc::clone(&arms),
             inbound: arms,
+        };
+        Ok(Self::of_lists(lists, None))
+    }
+
+    fn of_lists(lists: Lists, onward: Option<Onward>) -> Self {
+        Self {
+            lists: Arc::new(RwLock::new(lists)),
             policy: None,
-        })
+            onward,
+        }
+    }
+
+    /// What there is now.
+    pub(crate) fn lists(&self) -> Lists {
+        // Each change is one assignment, so a panic elsewhere leaves the value whole.
+        self.lists
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The same credential with a policy of its own in place of the package's.
@@ -116,37 +157,183 @@ impl NegotiateCredential {
         self.policy.as_ref().unwrap_or(of_package)
     }
 
+    /// What a context is made by: what the client whom the thread impersonates delegated, where that is
+    /// what the credential is for, else its own.
+    pub(crate) fn outbound_for(
+        &self,
+        impersonation: Option<&Arc<AccessToken>>,
+        mechanisms: &SecurityFunctionTable,
+    ) -> Result<Arc<[Candidate]>, Error> {
+        let (Some(onward), Some(_)) = (&self.onward, impersonation) else {
+            return Ok(self.lists().outbound);
+        };
+        let list = PackageList::parse(onward.package_list.as_deref())?;
+        let request = AcquireRequest {
+            impersonation,
+            ..AcquireRequest::new(CredentialUse::OUTBOUND)
+        };
+        acquire_direction(request, &list, mechanisms)
+            .and_then(usable_or_reasons)
+            .map_err(|source| Error::Mechanism {
+                package: "Negotiate".to_owned(),
+                task: "go on as the client",
+                source,
+            })
+    }
+
     /// The names of the packages that can be used, in the order of preference: outbound first, then
     /// those that are for inbound use only.
     #[must_use]
-    pub fn packages(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        for arm in usable(&self.outbound).chain(usable(&self.inbound)) {
-            if !names.contains(&arm.package()) {
-                names.push(arm.package());
+    pub fn packages(&self) -> Vec<String> {
+        let lists = self.lists();
+        let mut names: Vec<String> = Vec::new();
+        for arm in usable(&lists.outbound).chain(usable(&lists.inbound)) {
+            if !names.iter().any(|name| name == arm.package()) {
+                names.push(arm.package().to_owned());
             }
         }
         names
     }
 
     /// The mechanisms that were left out, and why.
-    pub fn left_out(&self) -> impl Iterator<Item = &Attempt> {
-        let shared = Arc::ptr_eq(&self.outbound, &self.inbound);
-        let inbound: &[Candidate] = if shared { &[] } else { &self.inbound };
-        self.outbound
-            .iter()
-            .chain(inbound)
-            .filter_map(|candidate| match candidate {
-                Candidate::Unusable(attempt) => Some(attempt),
-                Candidate::Usable(_) => None,
-            })
+    #[must_use]
+    pub fn left_out(&self) -> Vec<Attempt> {
+        let Lists { outbound, inbound } = self.lists();
+        let shared = Arc::ptr_eq(&outbound, &inbound);
+        let inbound: &[Candidate] = if shared { &[] } else { &inbound };
+        let all = outbound.iter().chain(inbound);
+        all.filter_map(|candidate| match candidate {
+            Candidate::Unusable(attempt) => Some(attempt.clone()),
+            Candidate::Usable(_) => None,
+        })
+        .collect()
+    }
+
+    /// Every mechanism's credential, each once, the preferred one first.
+    pub(crate) fn arms(&self) -> Vec<Arc<Arm>> {
+        let lists = self.lists();
+        let mut arms: Vec<Arc<Arm>> = Vec::new();
+        for arm in usable(&lists.outbound).chain(usable(&lists.inbound)) {
+            if !arms.iter().any(|known| Arc::ptr_eq(known, arm)) {
+                arms.push(Arc::clone(arm));
+            }
+        }
+        arms
     }
 
     /// The preferred mechanism's credential.
-    pub(crate) fn preferred(&self) -> Option<&Arc<Arm>> {
-        usable(&self.outbound)
-            .next()
-            .or_else(|| usable(&self.inbound).next())
+    pub(crate) fn preferred(&self) -> Option<Arc<Arm>> {
+        self.arms().into_iter().next()
+    }
+
+    /// AddCredentials: the mechanisms that `request` names take what it brings. One that has a credential for the
+    /// direction gets more; one that has none is usable from here on.
+    pub(crate) fn add(
+        &self,
+        request: AcquireRequest<'_>,
+        mechanisms: &SecurityFunctionTable,
+    ) -> Result<(), trihound_sspi::Error> {
+        let list = PackageList::parse(request.package_list).map_err(sspi_error)?;
+        // One at a time, so that two threads that add lose nothing of each other's.
+        let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
+        let mut new = lists.clone();
+        let mut outcome = Added::default();
+        for direction in [CredentialUse::OUTBOUND, CredentialUse::INBOUND] {
+            if !request.credential_use.contains(direction) {
+                continue;
+            }
+            let candidates = match direction {
+                CredentialUse::OUTBOUND => &mut new.outbound,
+                _ => &mut new.inbound,
+            };
+            let request = of_direction(request, direction);
+            *candidates = outcome.add(candidates, request, &list, mechanisms)?;
+        }
+        outcome.conclude()?;
+        *lists = new;
+        Ok(())
+    }
+}
+
+/// Puts a candidate before those that the table prefers less: `rest` is the table from the candidate on.
+fn insert(candidates: &mut Vec<Candidate>, candidate: Candidate, rest: &[SecPkgInfo]) {
+    let place = candidates
+        .iter()
+        .position(|held| rest.iter().any(|info| info.name == held.package()));
+    candidates.insert(place.unwrap_or(candidates.len()), candidate);
+}
+
+/// What AddCredentials came to.
+#[derive(Default)]
+struct Added {
+    any: bool,
+    tried: Vec<Attempt>,
+}
+
+impl Added {
+    fn add(
+        &mut self,
+        old: &[Candidate],
+        request: AcquireRequest<'_>,
+        list: &PackageList<'_>,
+        mechanisms: &SecurityFunctionTable,
+    ) -> Result<Arc<[Candidate]>, trihound_sspi::Error> {
+        let mut candidates = old.to_vec();
+        let infos = mechanisms.enumerate_security_packages();
+        for (rank, info) in infos.iter().enumerate() {
+            let Some(mechanism) = mechanisms.mechanism(&info.name)? else {
+                continue;
+            };
+            if !list.permits(&info.name) {
+                continue;
+            }
+            let settings = own_settings(&request, &info.name, mechanisms)?;
+            let request = AcquireRequest {
+                settings: settings.as_ref(),
+                ..request
+            };
+            let place = candidates
+                .iter()
+                .position(|candidate| candidate.package() == info.name);
+            let held = place.and_then(|place| candidates.get(place)).cloned();
+            let added = match &held {
+                Some(Candidate::Usable(arm)) => mechanisms
+                    .add_credentials(arm.credential.handle(), request)
+                    .map(|()| Candidate::Usable(Arc::clone(arm))),
+                _ => acquire_one(info, mechanism, request, mechanisms),
+            };
+            let candidate = match added {
+                Ok(candidate) => {
+                    self.any = true;
+                    candidate
+                }
+                Err(error) => {
+                    let attempt = Attempt {
+                        package: info.name.clone().into_owned(),
+                        error,
+                        begun: false,
+                    };
+                    self.tried.push(attempt.clone());
+                    held.unwrap_or(Candidate::Unusable(attempt))
+                }
+            };
+            match place.and_then(|place| candidates.get_mut(place)) {
+                Some(old) => *old = candidate,
+                None => insert(
+                    &mut candidates,
+                    candidate,
+                    infos.get(rank..).unwrap_or_default(),
+                ),
+            }
+        }
+        Ok(candidates.into())
+    }
+
+    fn conclude(self) -> Result<(), trihound_sspi::Error> {
+        match self.any {
+            true => Ok(()),
+            false => Err(sspi_error(NegotiationFailed { tried: self.tried })),
+        }
     }
 }
 
@@ -173,35 +360,81 @@ pub(crate) fn acquire(
             "The package list names {name:?}, which no package here is called"
         );
     }
-    let direction = |direction: CredentialUse, other: CredentialUse| {
+    let direction = |direction: CredentialUse| {
         if !wanted(direction) {
-            return Ok(Arc::default());
+            return Ok(Vec::new());
         }
-        let mut request = request;
-        request.credential_use -= other;
-        request.package_list = None;
-        if direction == CredentialUse::INBOUND && wanted(other) {
-            // The principal and the identity of SECPKG_CRED_BOTH are the initiator's.
-            request.principal = None;
-            request.identity = None;
-        }
-        acquire_direction(request, &list, mechanisms)
+        acquire_direction(of_direction(request, direction), &list, mechanisms)
     };
     if !request.credential_use.intersects(CredentialUse::BOTH) {
         return Err(sspi_error(ApiMisuse::NoDirection));
     }
-    Ok(NegotiateCredential {
-        outbound: direction(CredentialUse::OUTBOUND, CredentialUse::INBOUND)?,
-        inbound: direction(CredentialUse::INBOUND, CredentialUse::OUTBOUND)?,
-        policy: None,
-    })
+    let is_onward = request.credential_use.contains(CredentialUse::BOTH)
+        && request.identity.is_none()
+        && request.principal.is_none()
+        && request.impersonation.is_none();
+    let outbound = direction(CredentialUse::OUTBOUND)?;
+    let inbound = direction(CredentialUse::INBOUND)?;
+    let lists = Lists {
+        // A service that goes on as its clients may have nothing of its own.
+        outbound: match is_onward || !wanted(CredentialUse::OUTBOUND) {
+            true => outbound.into(),
+            false => usable_or_reasons(outbound)?,
+        },
+        inbound: match wanted(CredentialUse::INBOUND) {
+            false => Arc::default(),
+            true => usable_or_reasons(inbound)?,
+        },
+    };
+    let onward = is_onward.then(|| Onward {
+        package_list: request.package_list.map(Arc::from),
+    });
+    Ok(NegotiateCredential::of_lists(lists, onward))
+}
+
+/// One direction's part of a request.
+fn of_direction(mut request: AcquireRequest<'_>, direction: CredentialUse) -> AcquireRequest<'_> {
+    let other = CredentialUse::BOTH - direction;
+    if direction == CredentialUse::INBOUND && request.credential_use.contains(other) {
+        // The principal and the identity of SECPKG_CRED_BOTH are the initiator's.
+        request.principal = None;
+        request.identity = None;
+    }
+    request.credential_use -= other;
+    request.package_list = None;
+    request
+}
+
+/// The settings that a mechanism follows; the table has refused what none of them does.
+fn own_settings(
+    request: &AcquireRequest<'_>,
+    package: &str,
+    mechanisms: &SecurityFunctionTable,
+) -> Result<Option<CredentialSettings>, trihound_sspi::Error> {
+    let followed = mechanisms.settings_of(package)?;
+    Ok(request.settings.map(|settings| settings.only(followed)))
+}
+
+fn acquire_one(
+    info: &SecPkgInfo,
+    mechanism: MechanismInfo,
+    request: AcquireRequest<'_>,
+    mechanisms: &SecurityFunctionTable,
+) -> Result<Candidate, trihound_sspi::Error> {
+    let acquired = mechanisms.acquire_credentials_handle(&info.name, request)?;
+    let credential = mechanisms.own_credential(acquired.credential)?;
+    Ok(Candidate::Usable(Arc::new(Arm {
+        info: info.clone(),
+        mechanism,
+        credential,
+    })))
 }
 
 fn acquire_direction(
     request: AcquireRequest<'_>,
     list: &PackageList<'_>,
     mechanisms: &SecurityFunctionTable,
-) -> Result<Arc<[Candidate]>, trihound_sspi::Error> {
+) -> Result<Vec<Candidate>, trihound_sspi::Error> {
     let mut candidates = Vec::new();
     for info in mechanisms.enumerate_security_packages() {
         if !list.permits(&info.name) {
@@ -210,26 +443,22 @@ fn acquire_direction(
         let Some(mechanism) = mechanisms.mechanism(&info.name)? else {
             continue;
         };
-        let acquired = mechanisms
-            .acquire_credentials_handle(&info.name, request)
-            .and_then(|acquired| mechanisms.own_credential(acquired.credential));
-        candidates.push(match acquired {
-            Ok(credential) => Candidate::Usable(Arc::new(Arm {
-                info,
-                mechanism,
-                credential,
-            })),
-            Err(error) => {
-                debug!(package = %info.name, %error, "{} has no credential: {error}", info.name);
-                Candidate::Unusable(Attempt {
-                    package: info.name.into_owned(),
-                    error,
-                    begun: false,
-                })
-            }
-        });
+        let settings = own_settings(&request, &info.name, mechanisms)?;
+        let request = AcquireRequest {
+            settings: settings.as_ref(),
+            ..request
+        };
+        let acquired = acquire_one(&info, mechanism, request, mechanisms);
+        candidates.push(acquired.unwrap_or_else(|error| {
+            debug!(package = %info.name, %error, "{} has no credential: {error}", info.name);
+            Candidate::Unusable(Attempt {
+                package: info.name.into_owned(),
+                error,
+                begun: false,
+            })
+        }));
     }
-    usable_or_reasons(candidates)
+    Ok(candidates)
 }
 
 fn arm(

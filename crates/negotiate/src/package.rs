@@ -11,11 +11,11 @@ use trihound_sspi::{
     AcceptRequest, AccessToken, AcquireRequest, BoxedExchange, ChangePasswordRequest,
     ContextAttribute, ContextAttributeValue, CredentialAttribute, CredentialAttributeValue, Expiry,
     ExportFlags, Function, FunctionSet, InitializeRequest, SecBufferDesc, SecPkgCapabilities,
-    SecPkgInfo, SecurityFunctionTable, SecurityPackage, Step,
+    SecPkgInfo, SecurityFunctionTable, SecurityPackage, SecurityStatus, SettingFields, Step,
 };
 
 use crate::context::{NegotiateContext, State, deliver};
-use crate::credential::{self, NegotiateCredential};
+use crate::credential::{self, Arm, NegotiateCredential};
 use crate::error::ApiMisuse;
 use crate::policy::NegotiatePolicy;
 use crate::{arrival, export, query, search};
@@ -71,6 +71,7 @@ pub struct Negotiate {
     config: NegotiateConfig,
     info: SecPkgInfo,
     functions: FunctionSet,
+    settings: SettingFields,
 }
 
 impl Negotiate {
@@ -87,7 +88,12 @@ impl Negotiate {
             .iter()
             .filter_map(|info| mechanisms.functions_within(&info.name).ok())
             .fold(FunctionSet::empty(), FunctionSet::union);
-        let functions = FunctionSet::REQUIRED | (offered & DELEGATED);
+        let functions =
+            FunctionSet::REQUIRED | FunctionSet::ADD_CREDENTIALS | (offered & DELEGATED);
+        let settings = infos
+            .iter()
+            .filter_map(|info| mechanisms.settings_of(&info.name).ok())
+            .fold(SettingFields::empty(), SettingFields::union);
         Self {
             info: SecPkgInfo {
                 capabilities: capabilities(functions),
@@ -98,6 +104,7 @@ impl Negotiate {
                 comment: Cow::Borrowed("SPNEGO (RFC 4178, MS-SPNG)"),
             },
             functions,
+            settings,
             config,
         }
     }
@@ -122,6 +129,7 @@ impl Negotiate {
 /// Functions that are there where a mechanism has them.
 const DELEGATED: FunctionSet = FunctionSet::QUERY_SECURITY_CONTEXT_TOKEN
     .union(FunctionSet::QUERY_CREDENTIALS_ATTRIBUTES)
+    .union(FunctionSet::SET_CREDENTIALS_ATTRIBUTES)
     .union(FunctionSet::SET_CONTEXT_ATTRIBUTES)
     .union(FunctionSet::CHANGE_ACCOUNT_PASSWORD)
     .union(FunctionSet::APPLY_CONTROL_TOKEN)
@@ -145,6 +153,24 @@ fn capabilities(functions: FunctionSet) -> SecPkgCapabilities {
     capabilities
 }
 
+/// The answer of the first mechanism that has the function; a refusal of one that has it is the answer too.
+fn first_that_does<T>(
+    arms: &[Arc<Arm>],
+    nobody: impl FnOnce() -> trihound_sspi::Error,
+    call: impl Fn(&Arm) -> Result<T, trihound_sspi::Error>,
+) -> Result<T, trihound_sspi::Error> {
+    let mut refusal = None;
+    for arm in arms {
+        match call(arm) {
+            Err(error) if error.status() == SecurityStatus::SEC_E_UNSUPPORTED_FUNCTION => {
+                refusal.get_or_insert(error);
+            }
+            outcome => return outcome,
+        }
+    }
+    Err(refusal.unwrap_or_else(nobody))
+}
+
 impl SecurityPackage for Negotiate {
     type Credential = NegotiateCredential;
     type Context = NegotiateContext;
@@ -155,6 +181,10 @@ impl SecurityPackage for Negotiate {
 
     fn functions(&self) -> FunctionSet {
         self.functions
+    }
+
+    fn settings(&self) -> SettingFields {
+        self.settings
     }
 
     fn acquire_credentials_handle(
@@ -195,12 +225,37 @@ impl SecurityPackage for Negotiate {
         credential: &NegotiateCredential,
         attribute: CredentialAttribute,
     ) -> Result<CredentialAttributeValue, trihound_sspi::Error> {
-        let arm = credential
-            .preferred()
-            .ok_or_else(|| trihound_sspi::Error::unsupported("QueryCredentialsAttributes"))?;
-        self.config
-            .mechanisms
-            .query_credentials_attributes(arm.credential.handle(), attribute)
+        let mechanisms = &self.config.mechanisms;
+        let unsupported = || trihound_sspi::Error::unsupported("QueryCredentialsAttributes");
+        // Whose the credential is the preferred mechanism says; what else there is, whoever has it.
+        let arms = credential.arms();
+        let asked = match attribute {
+            CredentialAttribute::Names => arms.get(..1).unwrap_or_default(),
+            _ => &arms,
+        };
+        first_that_does(asked, unsupported, |arm| {
+            mechanisms.query_credentials_attributes(arm.credential.handle(), attribute)
+        })
+    }
+
+    fn set_credentials_attributes(
+        &self,
+        credential: &NegotiateCredential,
+        value: CredentialAttributeValue,
+    ) -> Result<(), trihound_sspi::Error> {
+        let mechanisms = &self.config.mechanisms;
+        let unsupported = || trihound_sspi::Error::unsupported("SetCredentialsAttributes");
+        first_that_does(&credential.arms(), unsupported, |arm| {
+            mechanisms.set_credentials_attributes(arm.credential.handle(), value.clone())
+        })
+    }
+
+    fn add_credentials(
+        &self,
+        credential: &NegotiateCredential,
+        request: AcquireRequest<'_>,
+    ) -> Result<(), trihound_sspi::Error> {
+        credential.add(request, &self.config.mechanisms)
     }
 
     fn initialize_security_context(

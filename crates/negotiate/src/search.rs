@@ -54,7 +54,8 @@ pub(crate) fn begin(
     table: &SecurityFunctionTable,
     policy: &NegotiatePolicy,
 ) -> Result<Outcome, Refusal> {
-    if credential.outbound.is_empty() {
+    let candidates = credential.outbound_for(request.impersonation, table)?;
+    if candidates.is_empty() {
         return Err(ApiMisuse::OtherDirection {
             direction: "outbound",
             flag: "SECPKG_CRED_OUTBOUND",
@@ -92,7 +93,7 @@ pub(crate) fn begin(
             impersonation: request.impersonation.cloned(),
             tried: Vec::new(),
         },
-        rest: Vec::from(credential.outbound.as_ref()).into_iter(),
+        rest: Vec::from(candidates.as_ref()).into_iter(),
     };
     search.next(request.fallback_reason)
 }

@@ -236,7 +236,7 @@ fn a_credential_of_handles_serves_both_directions() {
         ];
         let credential = NegotiateCredential::from_handles(&table, &handles).unwrap();
         assert_eq!(credential.packages(), ["Gamma", "Alpha"]);
-        assert_eq!(credential.left_out().count(), 0);
+        assert_eq!(credential.left_out().len(), 0);
         adopted(side, credential);
     }
     let ran = run(&mut client, &mut server, &unchanged);
@@ -255,7 +255,7 @@ fn a_credential_of_outcomes_keeps_the_reasons() {
     let parts = vec![("Alpha", Err(reason.clone())), ("Beta", Ok(beta))];
     let credential = NegotiateCredential::from_outcomes(&table, parts).unwrap();
     assert_eq!(credential.packages(), ["Beta"]);
-    assert_eq!(credential.left_out().count(), 1);
+    assert_eq!(credential.left_out().len(), 1);
     adopted(&mut client, credential);
     let _ = client.initialize(None).0.unwrap();
     assert_eq!(client.toy("Beta").log().reasons, [Some(reason.status())]);
