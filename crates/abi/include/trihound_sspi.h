@@ -994,6 +994,13 @@ SECURITY_STATUS SEC_ENTRY SspiUnmarshalAuthIdentity(ULONG AuthIdentityLength, ch
     PSEC_WINNT_AUTH_IDENTITY_OPAQUE *ppAuthIdentity);
 SECURITY_STATUS SEC_ENTRY SspiEncryptAuthIdentity(PSEC_WINNT_AUTH_IDENTITY_OPAQUE AuthData);
 SECURITY_STATUS SEC_ENTRY SspiDecryptAuthIdentity(PSEC_WINNT_AUTH_IDENTITY_OPAQUE EncryptedAuthData);
+SECURITY_STATUS SEC_ENTRY SspiEncryptAuthIdentityEx(ULONG Options, PSEC_WINNT_AUTH_IDENTITY_OPAQUE AuthData);
+SECURITY_STATUS SEC_ENTRY SspiDecryptAuthIdentityEx(ULONG Options, PSEC_WINNT_AUTH_IDENTITY_OPAQUE EncryptedAuthData);
+SECURITY_STATUS SEC_ENTRY SspiPrepareForCredRead(PSEC_WINNT_AUTH_IDENTITY_OPAQUE AuthIdentity,
+    const SEC_WCHAR *pszTargetName, ULONG *pCredmanCredentialType, const SEC_WCHAR **ppszCredmanTargetName);
+SECURITY_STATUS SEC_ENTRY SspiPrepareForCredWrite(PSEC_WINNT_AUTH_IDENTITY_OPAQUE AuthIdentity,
+    const SEC_WCHAR *pszTargetName, ULONG *pCredmanCredentialType, const SEC_WCHAR **ppszCredmanTargetName,
+    const SEC_WCHAR **ppszCredmanUserName, unsigned char **ppCredentialBlob, ULONG *pCredentialBlobSize);
 BOOLEAN SEC_ENTRY SspiIsAuthIdentityEncrypted(PSEC_WINNT_AUTH_IDENTITY_OPAQUE EncryptedAuthData);
 SECURITY_STATUS SEC_ENTRY SspiExcludePackage(PSEC_WINNT_AUTH_IDENTITY_OPAQUE AuthIdentity,
     const SEC_WCHAR *pszPackageName, PSEC_WINNT_AUTH_IDENTITY_OPAQUE *ppNewAuthIdentity);
@@ -1011,6 +1018,9 @@ BOOLEAN SEC_ENTRY SspiIsPromptingNeeded(ULONG ErrorOrNtStatus);
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Why the last call of this thread that failed did so: UTF-8, the library's, good until this thread's next failure. */
+const char *TrihoundLastError(void);
 
 /* What a token of QuerySecurityContextToken points to: read-only, FreeContextBuffer gives it back. Strings are UTF-8. */
 typedef struct _TRIHOUND_ACCESS_TOKEN {

@@ -40,7 +40,7 @@ SECURITY_STATUS initialize(const provider *self, CredHandle *credential, CtxtHan
                            SecBufferDesc *input, CtxtHandle *made, SecBufferDesc *output, uint32_t *attributes)
 {
     TimeStamp expiry;
-    unsigned_long got = 0;
+    ULONG got = 0;
     SECURITY_STATUS status;
     char name[256];
     if (self->wide) {
@@ -69,29 +69,29 @@ static SECURITY_STATUS acquire_plain(const provider *self, const setting *how, C
         SEC_WINNT_AUTH_IDENTITY_W who;
         memset(&who, 0, sizeof who);
         who.User = (unsigned short *)wide(how->user);
-        who.UserLength = (unsigned_long)strlen(how->user);
+        who.UserLength = (ULONG)strlen(how->user);
         who.Domain = (unsigned short *)wide(how->domain);
-        who.DomainLength = (unsigned_long)strlen(how->domain);
+        who.DomainLength = (ULONG)strlen(how->domain);
         who.Password = (unsigned short *)wide(how->password);
-        who.PasswordLength = (unsigned_long)strlen(how->password);
+        who.PasswordLength = (ULONG)strlen(how->password);
         who.Flags = SEC_WINNT_AUTH_IDENTITY_UNICODE;
         return acquire(self, how->package, SECPKG_CRED_OUTBOUND, &who, credential);
     } else {
         SEC_WINNT_AUTH_IDENTITY_A who;
         memset(&who, 0, sizeof who);
         who.User = (unsigned char *)(uintptr_t)how->user;
-        who.UserLength = (unsigned_long)strlen(how->user);
+        who.UserLength = (ULONG)strlen(how->user);
         who.Domain = (unsigned char *)(uintptr_t)how->domain;
-        who.DomainLength = (unsigned_long)strlen(how->domain);
+        who.DomainLength = (ULONG)strlen(how->domain);
         who.Password = (unsigned char *)(uintptr_t)how->password;
-        who.PasswordLength = (unsigned_long)strlen(how->password);
+        who.PasswordLength = (ULONG)strlen(how->password);
         who.Flags = SEC_WINNT_AUTH_IDENTITY_ANSI;
         return acquire(self, how->package, SECPKG_CRED_OUTBOUND, &who, credential);
     }
 }
 
 /* A length of NULL is none. */
-static unsigned_long length_of(const char *text) { return text == NULL ? 0 : (unsigned_long)strlen(text); }
+static ULONG length_of(const char *text) { return text == NULL ? 0 : (ULONG)strlen(text); }
 
 /* The strings are UTF-16 where `wide_strings`, whatever the function is. */
 static SECURITY_STATUS acquire_extended(const provider *self, const setting *how, int wide_strings, CredHandle *credential)
@@ -163,8 +163,8 @@ static void bind_to(bindings *self, const char *text)
 {
     memset(self, 0, sizeof *self);
     snprintf(self->data, sizeof self->data, "%s", text);
-    self->header.cbApplicationDataLength = (unsigned_long)strlen(text);
-    self->header.dwApplicationDataOffset = (unsigned_long)offsetof(bindings, data);
+    self->header.cbApplicationDataLength = (ULONG)strlen(text);
+    self->header.dwApplicationDataOffset = (ULONG)offsetof(bindings, data);
 }
 
 /* One side's part of one leg. */
@@ -238,7 +238,7 @@ static SECURITY_STATUS server_leg(leg *at, token *in, token *out)
     SecBufferDesc given = { SECBUFFER_VERSION, 1, input }, answer = { SECBUFFER_VERSION, 1, &out->buffer };
     CredHandle *credential = s->server_has_credential ? &s->server_credential : NULL;
     uint32_t asked = at->how->server_asked | (at->how->allocate ? ASC_REQ_ALLOCATE_MEMORY : 0);
-    unsigned_long got = 0;
+    ULONG got = 0;
     TimeStamp expiry;
     SECURITY_STATUS status;
     bindings bound;
@@ -344,7 +344,7 @@ int sign_and_verify(const provider *self, CtxtHandle *from, CtxtHandle *to, uint
     char data[sizeof message];
     SecBuffer buffers[2] = { { sizeof message, SECBUFFER_DATA, data }, { 0, SECBUFFER_TOKEN, signature } };
     SecBufferDesc all = { SECBUFFER_VERSION, 2, buffers };
-    unsigned_long quality = 77;
+    ULONG quality = 77;
     if (!CHECK_STATUS(query(self, from, SECPKG_ATTR_SIZES, &sizes), SEC_E_OK, "SIZES")) return 0;
     if (!CHECK(sizes.cbMaxSignature > 0 && sizes.cbMaxSignature <= sizeof signature, "cbMaxSignature is %u",
                (unsigned)sizes.cbMaxSignature)) return 0;
@@ -361,7 +361,7 @@ int seal_and_open(const provider *self, CtxtHandle *from, CtxtHandle *to, uint32
     unsigned char whole[1024];
     SecBuffer buffers[3], stream[2];
     SecBufferDesc all = { SECBUFFER_VERSION, 3, buffers }, one = { SECBUFFER_VERSION, 2, stream };
-    unsigned_long quality = 77;
+    ULONG quality = 77;
     if (!CHECK_STATUS(query(self, from, SECPKG_ATTR_SIZES, &sizes), SEC_E_OK, "SIZES")) return 0;
     if (!CHECK(sizes.cbSecurityTrailer > 0 && sizes.cbSecurityTrailer + sizes.cbBlockSize + sizeof message <= sizeof whole,
                "cbSecurityTrailer is %u", (unsigned)sizes.cbSecurityTrailer)) return 0;
@@ -379,7 +379,7 @@ int seal_and_open(const provider *self, CtxtHandle *from, CtxtHandle *to, uint32
     /* As one piece: what a program would have read from its connection. */
     memmove(whole + buffers[0].cbBuffer, buffers[1].pvBuffer, sizeof message);
     memmove(whole + buffers[0].cbBuffer + sizeof message, buffers[2].pvBuffer, buffers[2].cbBuffer);
-    stream[0] = (SecBuffer){ buffers[0].cbBuffer + (unsigned_long)sizeof message + buffers[2].cbBuffer, SECBUFFER_STREAM, whole };
+    stream[0] = (SecBuffer){ buffers[0].cbBuffer + (ULONG)sizeof message + buffers[2].cbBuffer, SECBUFFER_STREAM, whole };
     stream[1] = (SecBuffer){ 0, SECBUFFER_DATA, NULL };
     if (!CHECK_STATUS(self->a.DecryptMessage(to, &one, number, &quality), SEC_E_OK, "DecryptMessage of a stream")) return 0;
     return CHECK(stream[1].cbBuffer == sizeof message && memcmp(stream[1].pvBuffer, message, sizeof message) == 0,

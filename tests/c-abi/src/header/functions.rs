@@ -174,7 +174,7 @@ pub(super) const SLOTS: [Option<Function>; 31] = [
 pub(super) const RESERVED: [&str; 4] = ["Reserved2", "Reserved3", "Reserved4", "Reserved8"];
 
 /// The functions that no table has: what they give, their names and their arguments.
-pub(super) const OTHERS: [(&str, &str, &str); 18] = [
+pub(super) const OTHERS: [(&str, &str, &str); 22] = [
     (
         "SECURITY_STATUS",
         "AddSecurityPackage#",
@@ -243,6 +243,29 @@ pub(super) const OTHERS: [(&str, &str, &str); 18] = [
         "SECURITY_STATUS",
         "SspiDecryptAuthIdentity",
         "PSEC_WINNT_AUTH_IDENTITY_OPAQUE EncryptedAuthData",
+    ),
+    (
+        "SECURITY_STATUS",
+        "SspiEncryptAuthIdentityEx",
+        "ULONG Options, PSEC_WINNT_AUTH_IDENTITY_OPAQUE AuthData",
+    ),
+    (
+        "SECURITY_STATUS",
+        "SspiDecryptAuthIdentityEx",
+        "ULONG Options, PSEC_WINNT_AUTH_IDENTITY_OPAQUE EncryptedAuthData",
+    ),
+    (
+        "SECURITY_STATUS",
+        "SspiPrepareForCredRead",
+        "PSEC_WINNT_AUTH_IDENTITY_OPAQUE AuthIdentity, const SEC_WCHAR *pszTargetName, \
+         ULONG *pCredmanCredentialType, const SEC_WCHAR **ppszCredmanTargetName",
+    ),
+    (
+        "SECURITY_STATUS",
+        "SspiPrepareForCredWrite",
+        "PSEC_WINNT_AUTH_IDENTITY_OPAQUE AuthIdentity, const SEC_WCHAR *pszTargetName, \
+         ULONG *pCredmanCredentialType, const SEC_WCHAR **ppszCredmanTargetName, \
+         const SEC_WCHAR **ppszCredmanUserName, unsigned char **ppCredentialBlob, ULONG *pCredentialBlobSize",
     ),
     (
         "BOOLEAN",

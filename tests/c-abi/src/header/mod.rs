@@ -1,4 +1,4 @@
-//! Makes the C header: a template, the functions of a table, and the numbers that `trihound::sspi` has, so that no number
+//! Makes the C header: a template, the functions of a table, and the numbers that `trihound-sspi` has, so that no number
 //! stands in two places.
 
 mod functions;
@@ -6,7 +6,7 @@ mod functions;
 use std::fmt::Write as _;
 
 use bitflags::Flags;
-use trihound::sspi::{
+use trihound_sspi::{
     AcceptorAttributes, AcceptorRequirements, BufferAttributes, BufferType, ContextAttribute,
     CredentialAttribute, CredentialUse, InitiatorAttributes, InitiatorRequirements,
     SecPkgCapabilities, SecurityStatus,
@@ -294,7 +294,7 @@ pub fn declared() -> Vec<String> {
         .flatten()
         .map(|function| function.name)
         .chain(OTHERS.iter().map(|(_, name, _)| *name))
-        .chain(["InitSecurityInterface#"]);
+        .chain(["InitSecurityInterface#", "TrihoundLastError"]);
     let mut all: Vec<String> = names
         .flat_map(|name| {
             let kinds = if name.contains('#') {

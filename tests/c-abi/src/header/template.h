@@ -383,6 +383,9 @@ typedef PSecurityFunctionTable# (SEC_ENTRY *INIT_SECURITY_INTERFACE_#)(void);
 extern "C" {
 #endif
 
+/* Why the last call of this thread that failed did so: UTF-8, the library's, good until this thread's next failure. */
+const char *TrihoundLastError(void);
+
 /* What a token of QuerySecurityContextToken points to: read-only, FreeContextBuffer gives it back. Strings are UTF-8. */
 typedef struct _TRIHOUND_ACCESS_TOKEN {
     ULONG Size; /* of this structure, in bytes; a later version is larger */
