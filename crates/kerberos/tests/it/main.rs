@@ -16,6 +16,7 @@ mod buffers;
 mod credentials;
 mod delegation;
 mod delegation_attacks;
+mod export;
 mod handshake;
 mod hostnames;
 mod keeping;
