@@ -446,6 +446,12 @@ pub enum ContextError {
         /// What it is.
         what: &'static str,
     },
+    /// SetContextAttributes with a life that the context cannot have.
+    #[error("the context's LIFESPAN cannot be set so: {reason}; an earlier end is what can be set")]
+    Lifespan {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A context attribute that is not there.
     #[error("a Kerberos context has no attribute {attribute}")]
     NoAttribute {

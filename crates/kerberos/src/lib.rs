@@ -35,6 +35,7 @@ mod forwarding;
 mod hostname;
 mod initiator;
 mod keeping;
+mod lifespan;
 mod login;
 mod messages;
 mod package;

@@ -25,6 +25,7 @@ use crate::delegation::DelegationPolicy;
 use crate::error::{ContextError, Error, TokenError, sspi_error};
 use crate::export;
 use crate::initiator;
+use crate::lifespan;
 use crate::login;
 use crate::password;
 use crate::query;
@@ -180,6 +181,7 @@ impl SecurityPackage for Kerberos {
             | FunctionSet::QUERY_CREDENTIALS_ATTRIBUTES
             | FunctionSet::SET_CREDENTIALS_ATTRIBUTES
             | FunctionSet::ADD_CREDENTIALS
+            | FunctionSet::SET_CONTEXT_ATTRIBUTES
             | FunctionSet::QUERY_SECURITY_CONTEXT_TOKEN
             | FunctionSet::CHANGE_ACCOUNT_PASSWORD
             | FunctionSet::EXPORT_SECURITY_CONTEXT
@@ -349,6 +351,14 @@ impl SecurityPackage for Kerberos {
         attribute: ContextAttribute,
     ) -> Result<ContextAttributeValue, trihound_sspi::Error> {
         query::query(context, attribute, &self.info).map_err(sspi_error)
+    }
+
+    fn set_context_attributes(
+        &self,
+        context: &mut KerberosContext,
+        value: ContextAttributeValue,
+    ) -> Result<(), trihound_sspi::Error> {
+        lifespan::set(context, &value).map_err(sspi_error)
     }
 
     fn query_security_context_token(

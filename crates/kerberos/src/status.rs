@@ -107,6 +107,7 @@ impl ContextError {
             Self::Expired { .. } => Status::SEC_E_CONTEXT_EXPIRED,
             Self::NotNegotiated { .. } | Self::UnknownQop { .. } => Status::SEC_E_QOP_NOT_SUPPORTED,
             Self::KeyStreamUsed | Self::NotWritable { .. } => Status::SEC_E_CANNOT_PACK,
+            Self::Lifespan { .. } => Status::SEC_E_INVALID_PARAMETER,
             Self::NoAttribute { .. } => Status::SEC_E_UNSUPPORTED_FUNCTION,
         }
     }
