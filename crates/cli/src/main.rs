@@ -13,6 +13,7 @@ mod kdc;
 mod kdestroy;
 mod kinit;
 mod klist;
+mod kpasswd;
 mod kswitch;
 mod ktutil;
 mod kvno;
@@ -20,6 +21,7 @@ mod line;
 mod network;
 mod outcome;
 mod pages;
+mod password;
 mod peer;
 mod phrases;
 mod start_time;
@@ -35,7 +37,8 @@ use crate::outcome::{complain, finish, write_out};
 pub(crate) const ENVIRONMENT: &str = "\
 Environment: KRB5_CONFIG (configuration files), KRB5CCNAME (credential cache), KRB5_KTNAME and KRB5_CLIENT_KTNAME \
 (keytabs), NTLM_USER_FILE and NTLM_HASH_FILE (NTLM's accounts), KRB5_TRACE (a file that each step is written to). \
-Status: 0 for success, 1 for a failure, which is told on standard error; for a wrong command line 1 from klist and kvno, 2 from the others.";
+Status: 0 for success, 1 for a failure, which is told on standard error; for a wrong command line 1 from klist, kpasswd and kvno, 2 from the others. \
+kpasswd ends with 2 where the realm refuses the new password.";
 
 /// Kerberos, NTLM and Negotiate in pure Rust: log in, look at tickets, try a whole login, serve a test realm.
 #[derive(Debug, Parser)]
@@ -64,6 +67,8 @@ enum Command {
     Kdestroy(kdestroy::Arguments),
     /// Make a credential cache the primary one of its collection.
     Kswitch(kswitch::Arguments),
+    /// Change a password.
+    Kpasswd(kpasswd::Arguments),
     /// List or change a keytab.
     Ktutil(ktutil::Arguments),
     /// Serve an embedded test KDC from a TOML file.
@@ -92,6 +97,7 @@ fn main() -> ExitCode {
         Command::Klist(arguments) => klist::run(&arguments),
         Command::Kvno(arguments) => kvno::run(&arguments),
         Command::Kdestroy(arguments) => kdestroy::run(&arguments),
+        Command::Kpasswd(arguments) => kpasswd::run(&arguments),
         Command::Ktutil(arguments) => ktutil::run(&arguments),
         Command::Kdc(arguments) => kdc::run(&arguments),
         Command::Peer(arguments) => peer::run(&arguments),
@@ -101,8 +107,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what is wrong with the command line, or the help that was asked for. MIT's `klist` and `kvno`
-/// end with 1 then, its `kinit` and `kdestroy` with 2, as nearly every program does.
+/// Says what is wrong with the command line, or the help that was asked for. MIT's `klist`,
+/// `kpasswd` and `kvno` end with 1 then, its `kinit` and `kdestroy` with 2, as nearly every program does.
 fn wrong_use(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return finish("trihound", write_out(error.to_string().as_bytes()));
@@ -119,7 +125,7 @@ fn wrong_use(error: &clap::Error) -> ExitCode {
         None => complain(text.trim_end()),
     }
     match tool {
-        "klist" | "kvno" => ExitCode::FAILURE,
+        "klist" | "kpasswd" | "kvno" => ExitCode::FAILURE,
         _ => ExitCode::from(2),
     }
 }

@@ -19,14 +19,27 @@ pub(crate) enum Doing<'a> {
     Renewal,
     /// The validation of a postdated ticket.
     Validation,
+    /// The login for a password change.
+    PasswordTicket,
+    /// The password change itself.
+    PasswordChange,
     /// A ticket for this service.
     ServiceTicket(&'a Principal),
+}
+
+impl Doing<'_> {
+    /// Whether a password was typed for it.
+    fn has_password(self) -> bool {
+        matches!(self, Self::PasswordLogin | Self::PasswordTicket)
+    }
 }
 
 impl fmt::Display for Doing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PasswordLogin | Self::KeytabLogin => f.write_str("getting initial credentials"),
+            Self::PasswordTicket => f.write_str("getting initial ticket"),
+            Self::PasswordChange => f.write_str("changing password"),
             Self::Renewal => f.write_str("renewing credentials"),
             Self::Validation => f.write_str("validating credentials"),
             Self::ServiceTicket(service) => write!(f, "getting credentials for {service}"),
@@ -51,15 +64,13 @@ pub(crate) fn failed(error: DriveError<Error>, doing: Doing<'_>) -> Failure {
 fn phrase(error: &Error, doing: Doing<'_>) -> Option<&'static str> {
     match error {
         Error::KdcRefused(refused) => refused_phrase(refused.code, doing),
-        Error::KdcMisbehaved(KdcMisbehaved::ReplyDoesNotDecrypt { .. })
-            if doing == Doing::PasswordLogin =>
-        {
+        Error::KdcMisbehaved(KdcMisbehaved::ReplyDoesNotDecrypt { .. }) if doing.has_password() => {
             Some("Password incorrect")
         }
         Error::KdcMisbehaved(KdcMisbehaved::StartTimeDiffers { .. }) => {
             Some("Clock skew too great in KDC reply")
         }
-        Error::Unreachable(_) => Some("Cannot contact any KDC"),
+        Error::Unreachable(_) | Error::PasswordUnknown(_) => Some("Cannot contact any KDC"),
         Error::Credential(CredentialFailure::TicketExpired { .. }) => Some("Ticket expired"),
         _ => None,
     }
@@ -73,7 +84,7 @@ fn refused_phrase(code: i32, doing: Doing<'_>) -> Option<&'static str> {
         error_code::KDC_ERR_ETYPE_NOSUPP => "KDC has no support for encryption type",
         error_code::KDC_ERR_CLIENT_REVOKED => "Client's credentials have been revoked",
         error_code::KDC_ERR_KEY_EXPIRED => "Password has expired",
-        error_code::KDC_ERR_PREAUTH_FAILED if doing == Doing::PasswordLogin => "Password incorrect",
+        error_code::KDC_ERR_PREAUTH_FAILED if doing.has_password() => "Password incorrect",
         error_code::KDC_ERR_PREAUTH_FAILED => "Preauthentication failed",
         error_code::KRB_AP_ERR_TKT_EXPIRED => "Ticket expired",
         error_code::KRB_AP_ERR_TKT_NYV => "Ticket not yet valid",

@@ -1,9 +1,9 @@
 //! `trihound kinit`: logins, renewal and validation.
 
 mod again;
+mod expired;
 mod place;
 
-use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,11 @@ use trihound_krb5::{
     AsExchange, AsOutcome, AsRequest, ClientSecret, Config, CredentialCache, Environment, Principal,
 };
 use trihound_sansio::{Clock, SystemClock, Timestamp, drive};
-use trihound_secret::SecretString;
 
 use crate::caches;
-use crate::line::{first_line, unbuffered_stdin};
 use crate::network::kdc_transport;
-use crate::outcome::{Failure, complain, finish, write_out};
+use crate::outcome::{Failure, complain, finish};
+use crate::password::ask;
 use crate::phrases::{Doing, failed};
 use crate::start_time::StartTime;
 use crate::tgs::environment;
@@ -204,12 +203,27 @@ fn log_in(arguments: &Arguments, config: &Arc<Config>) -> Result<(), Failure> {
     if arguments.addresses || !config.login_defaults(realm).noaddresses {
         environment.addresses = local_addresses()?.into();
     }
-    let request = request(arguments, &environment, client, service)?;
-    let outcome = AsExchange::begin(request, &environment)
-        .map_err(trihound_sansio::DriveError::Protocol)
-        .and_then(|exchange| drive(exchange, kdc_transport(Arc::clone(config))))
-        .map_err(|error| failed(error, doing))?;
-    let content = content(outcome)?;
+    let secret = secret(arguments, config, &client)?;
+    let typed = match &secret {
+        ClientSecret::Password(password) => Some(password.duplicate()),
+        ClientSecret::Keys(_) => None,
+    };
+    let log_in = |secret| {
+        let request = request(arguments, &environment, &client, service.as_ref(), secret)?;
+        let outcome = AsExchange::begin(request, &environment)
+            .map_err(trihound_sansio::DriveError::Protocol)
+            .and_then(|exchange| drive(exchange, kdc_transport(Arc::clone(config))));
+        Ok::<_, Failure>(outcome)
+    };
+    let outcome = match (log_in(secret)?, typed) {
+        (Err(error), Some(typed)) if expired::is_expired(&error) => {
+            let password = expired::change(&client, typed, config, &environment)
+                .map_err(|why| why.context(failed(error, doing)))?;
+            log_in(ClientSecret::Password(password))?
+        }
+        (outcome, _) => outcome,
+    };
+    let content = content(outcome.map_err(|error| failed(error, doing))?)?;
     place.fill(config, &content)?;
     arguments.say(&format!(
         "Authenticated to Kerberos v5 as {}",
@@ -280,16 +294,16 @@ fn service(arguments: &Arguments, client: &Principal) -> Result<Option<Principal
 fn request(
     arguments: &Arguments,
     environment: &Environment,
-    client: Principal,
-    service: Option<Principal>,
+    client: &Principal,
+    service: Option<&Principal>,
+    secret: ClientSecret,
 ) -> Result<AsRequest, Failure> {
     let start_time = arguments
         .start
         .map(|start| later(start, SystemClock.now()))
         .transpose()?;
-    let secret = secret(arguments, &environment.config, &client)?;
-    let mut request = AsRequest::configured(client, secret, environment);
-    request.service = service;
+    let mut request = AsRequest::configured(client.clone(), secret, environment);
+    request.service = service.cloned();
     request.start_time = start_time;
     let options = &mut request.options;
     options.forwardable =
@@ -332,7 +346,7 @@ fn secret(
     client: &Principal,
 ) -> Result<ClientSecret, Failure> {
     if !arguments.uses_keytab() {
-        return Ok(ClientSecret::Password(password(&format!(
+        return Ok(ClientSecret::Password(ask(&format!(
             "Password for {client}: "
         ))?));
     }
@@ -347,17 +361,4 @@ fn secret(
         )));
     }
     Ok(ClientSecret::Keys(keys))
-}
-
-/// Asks at the terminal; with no terminal on standard output, and takes the first line of standard input.
-fn password(prompt: &str) -> Result<SecretString, Failure> {
-    if io::stdin().is_terminal() {
-        return Ok(rpassword::prompt_password(prompt)?.into());
-    }
-    // As MIT's kinit, which goes on where nobody can read it.
-    let _ = write_out(prompt.as_bytes());
-    let read = unbuffered_stdin().and_then(first_line);
-    let _ = write_out(b"\n");
-    read.map_err(|error| Failure::from(error).context("standard input"))?
-        .ok_or_else(|| Failure::new("no password: standard input is at its end"))
 }
