@@ -12,6 +12,7 @@ mod client;
 #[cfg(target_os = "linux")]
 mod mit;
 mod ours;
+mod pac;
 mod sockets;
 mod support;
 mod ticket_granting;
