@@ -97,6 +97,8 @@ pub(crate) struct ClientCore {
     pub(crate) fallback: Option<Fallback>,
     /// What the program asks for; `None` where it leaves that to the client.
     pub(crate) requirements: Option<InitiatorRequirements>,
+    /// Whether DELEGATE is asked for besides.
+    pub(crate) delegates: bool,
     pub(crate) max_message: usize,
 }
 
@@ -129,9 +131,13 @@ impl ClientCore {
     }
 
     pub(crate) fn choice(&self, target: &str) -> Choice {
+        let mut requirements = self.requirements.unwrap_or(ASKED);
+        if self.delegates {
+            requirements |= InitiatorRequirements::DELEGATE;
+        }
         Choice {
             target: target.to_owned(),
-            requirements: self.requirements.unwrap_or(ASKED),
+            requirements,
             is_own: self.requirements.is_some(),
             bindings: None,
         }

@@ -16,7 +16,8 @@ use crate::flight::{Flights, LANDING_MARGIN};
 use crate::settings::{KeytabSource, Settings, store_over};
 use crate::tickets::Tickets;
 use crate::{
-    Client, Error, Kerberos, KerberosCredential, NegotiatePolicy, Package, cannot_install,
+    Client, DelegationPolicy, Error, Kerberos, KerberosCredential, NegotiatePolicy, Package,
+    cannot_install,
 };
 
 /// Who a client is.
@@ -37,6 +38,7 @@ pub struct ClientBuilder {
     ntlm_credential: Option<NtlmCredential>,
     transports: Option<Arc<dyn Transports>>,
     requirements: Option<InitiatorRequirements>,
+    delegation: Option<DelegationPolicy>,
 }
 
 impl core::fmt::Debug for ClientBuilder {
@@ -54,6 +56,7 @@ impl ClientBuilder {
             ntlm_credential: None,
             transports: None,
             requirements: None,
+            delegation: None,
         }
     }
 
@@ -168,6 +171,17 @@ impl ClientBuilder {
     #[must_use]
     pub fn requirements(mut self, requirements: InitiatorRequirements) -> Self {
         self.requirements = Some(requirements);
+        self
+    }
+
+    /// Hands the services a ticket to act for this client with (DELEGATE): with
+    /// `DelegationPolicy::default()` those that their realm trusts to do so (OK-AS-DELEGATE), with a
+    /// policy of [`kerberos::danger`](crate::kerberos::danger) others too. Where nothing was delegated,
+    /// because of the policy, or since the client's ticket cannot be forwarded, the connection comes about
+    /// all the same: [`SecurityContext::is_delegated`](crate::SecurityContext::is_delegated) tells.
+    #[must_use]
+    pub fn delegate(mut self, to: DelegationPolicy) -> Self {
+        self.delegation = Some(to);
         self
     }
 
@@ -286,6 +300,7 @@ impl ClientBuilder {
                 tickets: tickets.map(Arc::new),
                 fallback,
                 requirements: self.requirements,
+                delegates: self.delegation.is_some(),
                 max_message: self.settings.max_message,
             }),
             way,
@@ -305,6 +320,10 @@ impl ClientBuilder {
         let impersonation = self.impersonation.as_ref();
         let credential =
             kerberos_credential(&self.who, impersonation, &self.settings, &config, &package)?;
+        let credential = match &self.delegation {
+            Some(policy) => credential.with_delegation(policy.clone()),
+            None => credential,
+        };
         Ok((package, credential))
     }
 

@@ -173,7 +173,7 @@ pub use trihound_crypto::ntlm::NtHash;
 pub use trihound_kdc_transport as transport;
 pub use trihound_kdc_transport::KdcTransport;
 pub use trihound_kerberos as kerberos;
-pub use trihound_kerberos::{Kerberos, KerberosConfig, KerberosCredential};
+pub use trihound_kerberos::{DelegationPolicy, Kerberos, KerberosConfig, KerberosCredential};
 pub use trihound_krb5 as krb5;
 pub use trihound_negotiate as negotiate;
 pub use trihound_negotiate::{Negotiate, NegotiateConfig, NegotiateCredential, NegotiatePolicy};

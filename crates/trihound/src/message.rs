@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use trihound_sspi::{
-    AccessToken, BufferType, ContextAttribute, ContextAttributeValue, ContextRef, CtxtHandle,
-    Error, Established, ExportFlags, Impersonation, OwnedCtxtHandle, SECQOP_WRAP_NO_ENCRYPT,
-    SecBuffer, SecBufferDesc, SecPkgContextSizes, SecPkgContextStreamSizes, SecurityFunctionTable,
-    SecurityStatus,
+    AcceptorAttributes, AccessToken, BufferType, ContextAttribute, ContextAttributeValue,
+    ContextRef, CtxtHandle, Error, Established, EstablishedAttributes, ExportFlags, Impersonation,
+    InitiatorAttributes, OwnedCtxtHandle, SECQOP_WRAP_NO_ENCRYPT, SecBuffer, SecBufferDesc,
+    SecPkgContextSizes, SecPkgContextStreamSizes, SecurityFunctionTable, SecurityStatus,
 };
 
 /// An established context whose messages are plain byte strings.
@@ -149,6 +149,16 @@ impl SecurityContext {
         match self.query(ContextAttribute::NegotiationInfo)? {
             ContextAttributeValue::NegotiationInfo(info) => Ok(info.package.name.into_owned()),
             other => Err(other_answer(&other)),
+        }
+    }
+
+    /// Whether the service may act for the client towards other services (DELEGATE): it has a ticket of the
+    /// client, in its [`Self::access_token`].
+    #[must_use]
+    pub fn is_delegated(&self) -> bool {
+        match self.established.attributes {
+            EstablishedAttributes::Initiator(got) => got.contains(InitiatorAttributes::DELEGATE),
+            EstablishedAttributes::Acceptor(got) => got.contains(AcceptorAttributes::DELEGATE),
         }
     }
 

@@ -6,8 +6,11 @@ mod accounts;
 mod asynchronous;
 mod attacks;
 mod caches;
+mod delegation;
 mod examples;
 mod handshake;
+#[cfg(target_os = "linux")]
+mod impersonation;
 mod keytab;
 mod packages;
 mod programs;
