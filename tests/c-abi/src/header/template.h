@@ -280,6 +280,10 @@ typedef struct _SecPkgContext_LastClientTokenStatus {
 typedef struct _SecPkgContext_ClientSpecifiedTarget {
     SEC_WCHAR *sTargetName;
 } SecPkgContext_ClientSpecifiedTarget, *PSecPkgContext_ClientSpecifiedTarget;
+/* What the A functions give; sspi.h has the other one alone. */
+typedef struct _SecPkgContext_ClientSpecifiedTargetA {
+    SEC_CHAR *sTargetName;
+} SecPkgContext_ClientSpecifiedTargetA;
 
 @both
 typedef struct _SecPkgContext_Names# {
@@ -384,7 +388,7 @@ extern "C" {
 #endif
 
 /* Why the last call of this thread that failed did so: UTF-8, the library's, good until this thread's next failure. */
-const char *TrihoundLastError(void);
+const char *SEC_ENTRY TrihoundLastError(void);
 
 /* What a token of QuerySecurityContextToken points to: read-only, FreeContextBuffer gives it back. Strings are UTF-8. */
 typedef struct _TRIHOUND_ACCESS_TOKEN {

@@ -1,0 +1,96 @@
+//! The C test program over the library: the loopback matrix, wrong arguments, threads.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::realm::Realm;
+use crate::tools::{Scratch, compile, have, library, printed, root, run};
+
+/// Runs a part of the program, and gives what it printed.
+pub(crate) fn run_part(
+    realm: &Realm,
+    wrapper: &[&str],
+    made: &std::path::Path,
+    part: &[&str],
+) -> String {
+    let mut command = match wrapper {
+        [] => Command::new(made),
+        [tool, arguments @ ..] => {
+            let mut command = Command::new(tool);
+            command.args(arguments).arg(made);
+            command
+        }
+    };
+    command.arg(library()).args(part);
+    let output = run(&mut realm.environment(command), Duration::from_secs(900));
+    let text = printed(&output);
+    assert!(
+        output.status.success(),
+        "{part:?}: {}\n{text}",
+        output.status
+    );
+    println!("{text}");
+    text
+}
+
+fn part(words: &[&str]) -> Option<String> {
+    have("gcc").then(|| {
+        let scratch = Scratch::new();
+        let made = compile(scratch.path(), &[]);
+        run_part(&Realm::start(), &[], &made, words)
+    })
+}
+
+/// `matrix: N planned, N ran, N skipped`.
+fn counts(text: &str) -> [u32; 3] {
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("matrix: "))
+        .unwrap();
+    let numbers: Vec<u32> = line
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    numbers.try_into().unwrap()
+}
+
+#[test]
+fn the_tables_are_the_same_at_every_call_and_reach_to_the_ex_entries() {
+    part(&["interfaces"]);
+}
+
+/// The number in planned.txt says how many cases there were when somebody last looked.
+#[test]
+fn the_loopback_matrix_runs_as_a_whole() {
+    let Some(text) = part(&["matrix"]) else {
+        return;
+    };
+    let [planned, ran, skipped] = counts(&text);
+    let file = root().join("tests/c-abi/planned.txt");
+    let least: u32 = std::fs::read_to_string(file)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    assert!(
+        planned >= least,
+        "{planned} cases are planned, and {least} were before"
+    );
+    assert_eq!((ran, skipped), (planned, 0));
+}
+
+#[test]
+fn wrong_arguments_each_give_a_status() {
+    part(&["arguments"]);
+}
+
+#[test]
+fn two_threads_share_a_context_and_eight_have_a_thousand() {
+    let Some(text) = part(&["threads"]) else {
+        return;
+    };
+    assert!(
+        text.contains("threads: 1000 contexts on 8 threads"),
+        "{text}"
+    );
+}
