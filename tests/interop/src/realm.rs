@@ -89,14 +89,16 @@ struct Served {
 }
 
 impl Served {
-    fn start(peers: &Peers, how: &str, address: Option<&str>) -> Result<Self, Failure> {
+    fn start(peers: &Peers, how: &[&str], address: Option<&str>) -> Result<Self, Failure> {
         let scratch = Scratch::new()?;
         let served = Self {
             script: peers.kdc_script.clone(),
             directory: scratch.join("kdc"),
             _scratch: scratch,
         };
+        let (how, options) = how.split_first().unwrap_or((&"start", &[]));
         let mut command = served.script(how);
+        command.args(options);
         if let Some(address) = address {
             command.env("KDC_ADDRESS", address);
         }
@@ -125,7 +127,7 @@ impl Realm {
     ///
     /// What the realm's script says.
     pub fn start(peers: &Peers) -> Result<Self, Failure> {
-        Self::serve(peers, None)
+        Self::serve(peers, &["start"], None)
     }
 
     /// The same at another address of the loopback network: MIT's programs tell KDCs apart by their
@@ -135,11 +137,20 @@ impl Realm {
     ///
     /// What the realm's script says.
     pub fn start_at(peers: &Peers, address: &str) -> Result<Self, Failure> {
-        Self::serve(peers, Some(address))
+        Self::serve(peers, &["start"], Some(address))
     }
 
-    fn serve(peers: &Peers, address: Option<&str>) -> Result<Self, Failure> {
-        let served = Served::start(peers, "start", address)?;
+    /// The same with kadmind, which changes passwords.
+    ///
+    /// # Errors
+    ///
+    /// What the realm's script says.
+    pub fn start_with_kpasswd(peers: &Peers) -> Result<Self, Failure> {
+        Self::serve(peers, &["start", "--kpasswd"], None)
+    }
+
+    fn serve(peers: &Peers, how: &[&str], address: Option<&str>) -> Result<Self, Failure> {
+        let served = Served::start(peers, how, address)?;
         Ok(Self {
             variables: exports(&served.directory.join("env.sh"))?,
             scratch: Scratch::new()?,
@@ -219,7 +230,7 @@ impl Pair {
     ///
     /// What the realms' script says.
     pub fn start(peers: &Peers) -> Result<Self, Failure> {
-        let served = Served::start(peers, "pair", None)?;
+        let served = Served::start(peers, &["pair"], None)?;
         Ok(Self {
             home: exports(&served.directory.join("home/env.sh"))?,
             scratch: Scratch::new()?,

@@ -24,6 +24,7 @@ mod kcm;
 mod keyring;
 mod keytabs;
 mod kkdcp;
+mod kpasswd;
 mod logins;
 mod matrix;
 mod negotiate;

@@ -4,8 +4,10 @@
 //! They need root and packages, so they run where they are asked for (`-- --ignored samba::`), which
 //! `tests/run.sh --all` does; then a controller that is absent fails them.
 
+mod authorization;
 mod contexts;
 mod directory;
+mod kpasswd;
 mod logins;
 mod names;
 mod script;
