@@ -40,6 +40,9 @@ pub(crate) fn acquire(
         })),
         (true, _) if !(out_allowed || (inbound && in_allowed)) => Err(denied("outgoing")),
         (false, true) if !in_allowed => Err(denied("incoming")),
+        (true, true) if request.identity.is_none() && request.principal.is_none() => {
+            Ok(credential.following_client())
+        }
         _ => Ok(credential),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use trihound_crypto::ntlm::{NtHash, ResponseKeyNt, simple_uppercase};
 use trihound_secret::SecretString;
+use trihound_sspi::AccessToken;
 
 use crate::error::CredentialError;
 use crate::policy::NtlmPolicy;
@@ -20,6 +21,9 @@ pub struct NtlmCredential {
     policy: Option<Arc<NtlmPolicy>>,
     /// What AddCredentials brought.
     added: Arc<Added>,
+    /// Whether it was acquired for both directions without an identity: outbound it is the service's own,
+    /// and nobody's while the thread impersonates a client, who can delegate nothing by NTLM.
+    follows_client: bool,
 }
 
 /// What joined a credential after it was acquired. Clones of the credential share it.
@@ -143,6 +147,25 @@ impl NtlmCredential {
             inbound: self.inbound.or(other.inbound),
             policy: self.policy.or(other.policy),
             added: self.added,
+            follows_client: self.follows_client,
+        }
+    }
+
+    pub(crate) fn following_client(mut self) -> Self {
+        self.follows_client = true;
+        self
+    }
+
+    /// Who a context is made as: never the service in the place of the client whom the thread impersonates.
+    pub(crate) fn outbound_for(
+        &self,
+        impersonation: Option<&Arc<AccessToken>>,
+    ) -> Result<Arc<Outbound>, CredentialError> {
+        match impersonation.filter(|_| self.follows_client) {
+            Some(token) => Err(CredentialError::NothingDelegated {
+                client: token.client_name.clone(),
+            }),
+            None => self.outbound(),
         }
     }
 

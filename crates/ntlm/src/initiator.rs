@@ -76,7 +76,9 @@ pub(crate) fn begin(
     request: &InitializeRequest<'_>,
     config: &Arc<NtlmConfig>,
 ) -> Result<Outcome, trihound_sspi::Error> {
-    let outbound = credential.outbound().map_err(sspi_error)?;
+    let outbound = credential
+        .outbound_for(request.impersonation)
+        .map_err(sspi_error)?;
     let policy = credential.policy(&config.policy);
     let requirements = request.requirements.normalized();
     let bindings = bindings_hash(request.input)?;

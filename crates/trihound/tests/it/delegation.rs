@@ -5,8 +5,18 @@ use std::sync::Arc;
 use std::thread;
 
 use trihound::kerberos::danger;
-use trihound::sspi::{AccessToken, ImpersonationLevel, SecurityStatus};
-use trihound::{Client, DelegationPolicy, Error, Package, SecureStream, Server};
+use trihound::krb5::MemoryStore;
+use trihound::ntlm::NtlmCredentialSource;
+use trihound::sansio::SystemClock;
+use trihound::sspi::{
+    AcceptorRequirements, AccessToken, AcquireRequest, CredHandle, CredentialUse, Identity,
+    ImpersonationLevel, InitiatorRequirements, RegisteredPackage, SecurityFunctionTable,
+    SecurityStatus,
+};
+use trihound::{
+    Acceptor, Client, DelegationPolicy, Error, Initiator, NegotiatePolicy, Ntlm, NtlmConfig,
+    NtlmCredential, NtlmPolicy, NtlmRule, Package, Packages, SecureStream, Server,
+};
 use trihound_test_realm::{PrincipalOptions, TestRealm};
 
 use crate::programs::config;
@@ -135,4 +145,113 @@ fn a_chain_of_services_goes_on_as_the_first_client() {
         };
         assert_eq!(error.status(), SecurityStatus::SEC_E_NO_CREDENTIALS);
     }
+}
+
+/// The account of the service itself, which must never stand in for a client.
+struct OwnAccount;
+
+impl NtlmCredentialSource for OwnAccount {
+    fn default_credential(&self, _principal: Option<&str>) -> Option<NtlmCredential> {
+        Some(NtlmCredential::from_password(
+            "service",
+            "",
+            "secret".into(),
+        ))
+    }
+}
+
+/// The function table of a service with keys, no tickets, and an NTLM account of its own.
+fn service_packages(realm: &TestRealm) -> Packages {
+    let keytab = Arc::new(realm.keytab(&[FRONT, PLAIN]).unwrap());
+    let kerberos = trihound::kerberos(
+        Arc::new(config()),
+        Arc::new(MemoryStore::with_keytab(keytab)),
+        Arc::new(SystemClock),
+        Arc::new(trihound::OsRandom),
+    );
+    let ntlm = NtlmConfig::default()
+        .with_policy(NtlmPolicy::default().outgoing(NtlmRule::Allow))
+        .with_credential_source(Arc::new(OwnAccount));
+    let ntlm = RegisteredPackage::new(Ntlm::new(ntlm));
+    Packages::new(&kerberos, &ntlm, NegotiatePolicy::default()).unwrap()
+}
+
+/// A handshake of two handles of one table; what the acceptor knows of the client.
+fn handshake(
+    table: &SecurityFunctionTable,
+    realm: &Arc<TestRealm>,
+    [client, service]: [CredHandle; 2],
+    asked: InitiatorRequirements,
+) -> Result<trihound::SecurityContext, trihound::sspi::Error> {
+    let mut initiator = Initiator::new(table, client, FRONT, asked);
+    let mut acceptor = Acceptor::new(table, service, AcceptorRequirements::empty());
+    let mut kdc = realm.transport();
+    let mut to_client: Option<Vec<u8>> = None;
+    loop {
+        let leg = initiator
+            .step(to_client.as_deref(), &mut kdc)
+            .map_err(|refused| refused.error)?;
+        if let Some(token) = &leg.token {
+            to_client = acceptor.step(token).map_err(|refused| refused.error)?.token;
+        }
+        if leg.complete {
+            return acceptor.into_context();
+        }
+    }
+}
+
+/// SECPKG_CRED_BOTH: the handle that accepted goes on as the client while the thread impersonates it, for
+/// each package, and never as the service by any of them.
+#[test]
+fn a_handle_for_both_directions_follows_the_thread() {
+    let realm = realm();
+    let packages = service_packages(&realm);
+    let table = packages.table().unwrap();
+    let acquire = |package, request| {
+        table
+            .acquire_credentials_handle(package, request)
+            .map(|acquired| acquired.credential)
+    };
+    let identity = Identity::password("alice", Some(REALM), "password");
+    let mut request = AcquireRequest::new(CredentialUse::OUTBOUND);
+    request.identity = Some(&identity);
+    let alice = acquire("Kerberos", request).unwrap();
+    let delegates = InitiatorRequirements::DELEGATE | InitiatorRequirements::MUTUAL_AUTH;
+    let plain = InitiatorRequirements::MUTUAL_AUTH;
+    for package in ["Kerberos", "Negotiate"] {
+        let both = acquire(package, AcquireRequest::new(CredentialUse::BOTH)).unwrap();
+        let first = handshake(&table, &realm, [alice, both], delegates).unwrap();
+        let impersonation = first.impersonate().unwrap();
+        let second = handshake(&table, &realm, [both, both], delegates).unwrap();
+        // And so with a handle that is acquired now.
+        let own = acquire(package, AcquireRequest::new(CredentialUse::OUTBOUND)).unwrap();
+        let third = handshake(&table, &realm, [own, both], plain).unwrap();
+        drop(impersonation);
+        for context in [&second, &third] {
+            let token = context.access_token().unwrap();
+            assert_eq!(token.client_name, "alice@EXAMPLE.TEST", "{package}");
+            assert_eq!(token.package, "Kerberos");
+        }
+        assert!(second.is_delegated() && !third.is_delegated());
+        // The third client delegated nothing: its thread has no credentials, though the service has some.
+        let _impersonation = third.impersonate().unwrap();
+        for package in ["Kerberos", "Negotiate", "NTLM"] {
+            let error = acquire(package, AcquireRequest::new(CredentialUse::OUTBOUND)).unwrap_err();
+            assert_eq!(
+                error.status(),
+                SecurityStatus::SEC_E_NO_CREDENTIALS,
+                "{package}: {error}"
+            );
+        }
+        let error = handshake(&table, &realm, [both, both], plain)
+            .err()
+            .unwrap();
+        assert_eq!(
+            error.status(),
+            SecurityStatus::SEC_E_NO_CREDENTIALS,
+            "{package}: {error}"
+        );
+    }
+    // As itself the service has its account by NTLM.
+    acquire("NTLM", AcquireRequest::new(CredentialUse::OUTBOUND)).unwrap();
 }
