@@ -10,8 +10,16 @@
 //! writes meanwhile. NULL where something is needed, an address that is not aligned, a handle that names
 //! nothing, and memory that FreeContextBuffer did not give out are answered with a status.
 
+mod buffers;
 mod calls;
 pub mod exports;
 mod guard;
+mod handles;
+mod identity;
+mod memory;
+mod moment;
+mod pointer;
+mod provider;
 mod text;
+mod token;
 pub mod types;

@@ -1,42 +1,86 @@
-//! Not there yet.
-#![allow(clippy::missing_safety_doc, clippy::too_many_arguments)]
+//! Signing and sealing.
 
-use trihound::sspi::Error;
+use trihound::sspi::CtxtHandle as Context;
 
-use crate::guard::Answer;
+use crate::buffers::{Data, Message};
+use crate::guard::{Answer, OK};
+use crate::handles::required;
+use crate::pointer::{Out, put};
+use crate::provider::provider;
+use crate::types::{CtxtHandle, SecBufferDesc, ULONG};
 
 pub(crate) unsafe fn make_signature(
-    _: *mut crate::types::CtxtHandle,
-    _: crate::types::ULONG,
-    _: *mut crate::types::SecBufferDesc,
-    _: crate::types::ULONG,
+    context: *mut CtxtHandle,
+    quality: ULONG,
+    message: *mut SecBufferDesc,
+    sequence_number: ULONG,
 ) -> Answer {
-    Err(Error::unsupported("make_signature"))
+    // SAFETY: what the C caller promises.
+    let (context, message) = unsafe {
+        (
+            required::<Context>(context)?,
+            Message::new(message, Data::Read, "pMessage")?,
+        )
+    };
+    let table = &provider()?.table;
+    message.run(|buffers| table.make_signature(context, quality, buffers, sequence_number))?;
+    OK
 }
 
 pub(crate) unsafe fn verify_signature(
-    _: *mut crate::types::CtxtHandle,
-    _: *mut crate::types::SecBufferDesc,
-    _: crate::types::ULONG,
-    _: *mut crate::types::ULONG,
+    context: *mut CtxtHandle,
+    message: *mut SecBufferDesc,
+    sequence_number: ULONG,
+    quality: *mut ULONG,
 ) -> Answer {
-    Err(Error::unsupported("verify_signature"))
+    // SAFETY: what the C caller promises.
+    let (context, quality, message) = unsafe {
+        (
+            required::<Context>(context)?,
+            Out::optional(quality, "pfQOP")?,
+            Message::new(message, Data::Read, "pMessage")?,
+        )
+    };
+    let table = &provider()?.table;
+    let had = message.run(|buffers| table.verify_signature(context, buffers, sequence_number))?;
+    put(quality.as_ref(), had);
+    OK
 }
 
 pub(crate) unsafe fn encrypt(
-    _: *mut crate::types::CtxtHandle,
-    _: crate::types::ULONG,
-    _: *mut crate::types::SecBufferDesc,
-    _: crate::types::ULONG,
+    context: *mut CtxtHandle,
+    quality: ULONG,
+    message: *mut SecBufferDesc,
+    sequence_number: ULONG,
 ) -> Answer {
-    Err(Error::unsupported("encrypt"))
+    // SAFETY: what the C caller promises.
+    let (context, message) = unsafe {
+        (
+            required::<Context>(context)?,
+            Message::new(message, Data::Changed, "pMessage")?,
+        )
+    };
+    let table = &provider()?.table;
+    message.run(|buffers| table.encrypt_message(context, quality, buffers, sequence_number))?;
+    OK
 }
 
 pub(crate) unsafe fn decrypt(
-    _: *mut crate::types::CtxtHandle,
-    _: *mut crate::types::SecBufferDesc,
-    _: crate::types::ULONG,
-    _: *mut crate::types::ULONG,
+    context: *mut CtxtHandle,
+    message: *mut SecBufferDesc,
+    sequence_number: ULONG,
+    quality: *mut ULONG,
 ) -> Answer {
-    Err(Error::unsupported("decrypt"))
+    // SAFETY: what the C caller promises.
+    let (context, quality, message) = unsafe {
+        (
+            required::<Context>(context)?,
+            Out::optional(quality, "pfQOP")?,
+            Message::new(message, Data::Changed, "pMessage")?,
+        )
+    };
+    let table = &provider()?.table;
+    let had = message.run(|buffers| table.decrypt_message(context, buffers, sequence_number))?;
+    put(quality.as_ref(), had);
+    OK
 }

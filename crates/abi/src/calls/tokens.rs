@@ -1,21 +1,32 @@
-//! Not there yet.
-#![allow(clippy::missing_safety_doc, clippy::too_many_arguments)]
+//! Whom the client of a context is, and acting as it.
 
-use trihound::sspi::Error;
+use trihound::sspi::CtxtHandle as Context;
 
-use crate::guard::Answer;
+use crate::guard::{Answer, OK};
+use crate::handles::required;
+use crate::pointer::Out;
+use crate::provider::provider;
+use crate::token;
+use crate::types::{CtxtHandle, HANDLE};
 
-pub(crate) unsafe fn impersonate(_: *mut crate::types::CtxtHandle) -> Answer {
-    Err(Error::unsupported("impersonate"))
+pub(crate) unsafe fn impersonate(context: *mut CtxtHandle) -> Answer {
+    // SAFETY: what the C caller promises.
+    let context = unsafe { required::<Context>(context) }?;
+    provider()?.table.impersonate_security_context(context)?;
+    OK
 }
 
-pub(crate) unsafe fn revert(_: *mut crate::types::CtxtHandle) -> Answer {
-    Err(Error::unsupported("revert"))
+pub(crate) unsafe fn revert(context: *mut CtxtHandle) -> Answer {
+    // SAFETY: what the C caller promises.
+    let context = unsafe { required::<Context>(context) }?;
+    provider()?.table.revert_security_context(context)?;
+    OK
 }
 
-pub(crate) unsafe fn query(
-    _: *mut crate::types::CtxtHandle,
-    _: *mut crate::types::HANDLE,
-) -> Answer {
-    Err(Error::unsupported("query"))
+pub(crate) unsafe fn query(context: *mut CtxtHandle, place: *mut HANDLE) -> Answer {
+    // SAFETY: what the C caller promises.
+    let (context, place) = unsafe { (required::<Context>(context)?, Out::new(place, "phToken")?) };
+    let token = provider()?.table.query_security_context_token(context)?;
+    place.put(token::piece(&token).cast());
+    OK
 }
