@@ -9,7 +9,7 @@ use trihound_sansio::DriveError;
 
 use crate::caches;
 use crate::outcome::{Failure, complain, finish, say};
-use crate::password::{Session, ask, ask_twice};
+use crate::password::{Session, Typed, ask, ask_twice};
 use crate::phrases::{Doing, failed};
 use crate::tgs::environment;
 
@@ -52,8 +52,14 @@ fn kpasswd(arguments: &Arguments) -> Result<Option<PasswordRefused>, Failure> {
     let password = ask(&format!("Password for {client}: "))?;
     let session = Session::begin(client, password, &config, &environment)
         .map_err(|error| failed(error, Doing::PasswordTicket))?;
-    let Some(password) = ask_twice()? else {
-        return Err(Failure::new("Password mismatch while reading password"));
+    let password = match ask_twice()? {
+        Typed::New(password) => password,
+        Typed::Mismatch => return Err(Failure::new("Password mismatch while reading password")),
+        Typed::Nothing => {
+            return Err(Failure::new(
+                "no new password: standard input is at its end",
+            ));
+        }
     };
     let target = administrator.map(|_| account);
     match session.change(password, target) {

@@ -14,24 +14,43 @@ use crate::outcome::{Failure, write_out};
 
 /// Asks at the terminal; with no terminal on standard output, and takes the first line of standard input.
 pub(crate) fn ask(prompt: &str) -> Result<SecretString, Failure> {
+    read(prompt)?.ok_or_else(|| Failure::new("no password: standard input is at its end"))
+}
+
+fn read(prompt: &str) -> Result<Option<SecretString>, Failure> {
     if io::stdin().is_terminal() {
-        return Ok(rpassword::prompt_password(prompt)?.into());
+        return Ok(Some(rpassword::prompt_password(prompt)?.into()));
     }
     // As MIT's kinit, which goes on where nobody can read it.
     let _ = write_out(prompt.as_bytes());
     let read = unbuffered_stdin().and_then(first_line);
     let _ = write_out(b"\n");
-    read.map_err(|error| Failure::from(error).context("standard input"))?
-        .ok_or_else(|| Failure::new("no password: standard input is at its end"))
+    read.map_err(|error| Failure::from(error).context("standard input"))
 }
 
-/// A new password that was typed twice; `None` if the second was another.
-pub(crate) fn ask_twice() -> Result<Option<SecretString>, Failure> {
-    let password = ask("Enter new password: ")?;
+/// What came of asking for a new password.
+pub(crate) enum Typed {
+    /// The same twice.
+    New(SecretString),
+    /// Two that differ.
+    Mismatch,
+    /// Nobody is there to type.
+    Nothing,
+}
+
+/// Asks for a new password, which has to be typed twice.
+pub(crate) fn ask_twice() -> Result<Typed, Failure> {
+    let Some(password) = read("Enter new password: ")? else {
+        return Ok(Typed::Nothing);
+    };
     let again = ask("Enter it again: ")?;
     let same =
         trihound_secret::constant_time_eq(password.expose().as_bytes(), again.expose().as_bytes());
-    Ok(same.then_some(password))
+    Ok(if same {
+        Typed::New(password)
+    } else {
+        Typed::Mismatch
+    })
 }
 
 /// A password change whose login was made.

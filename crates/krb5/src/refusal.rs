@@ -137,7 +137,9 @@ fn kdc_advice(code: i32, made_with: MadeWith, server: Timestamp, local: Timestam
             "the account is locked or disabled: its administrator can open it"
         }
         error_code::KDC_ERR_NAME_EXP => "the account has expired: its administrator can renew it",
-        error_code::KDC_ERR_KEY_EXPIRED => "the password has expired: change it, then log in again",
+        error_code::KDC_ERR_KEY_EXPIRED => {
+            "the password has expired: change it (kpasswd, ChangeAccountPassword), then log in again"
+        },
         error_code::KDC_ERR_PREAUTH_FAILED => match made_with {
             MadeWith::Password => {
                 "the password is wrong: type it again; several wrong ones may lock the account"

@@ -10,7 +10,7 @@ use trihound_secret::SecretString;
 
 use crate::kpasswd::line;
 use crate::outcome::{Failure, say};
-use crate::password::{Session, ask_twice};
+use crate::password::{Session, Typed, ask_twice};
 use crate::phrases::{Doing, failed};
 
 /// How often a new password is asked for, as with MIT's kinit.
@@ -26,26 +26,30 @@ pub(super) fn is_expired(error: &DriveError<Error>) -> bool {
     )
 }
 
-/// The new password, once the realm has it.
+/// The new password, once the realm has it; `None` where nobody is there to type one.
 pub(super) fn change(
     client: &Principal,
     password: SecretString,
     config: &Arc<Config>,
     environment: &Environment,
-) -> Result<SecretString, Failure> {
+) -> Result<Option<SecretString>, Failure> {
     let session = Session::begin(client.clone(), password, config, environment)
         .map_err(|error| failed(error, Doing::PasswordLogin))?;
     let mut banner = "Password expired.  You must change it now.".to_owned();
     let mut last = String::new();
     for _ in 0..TRIES {
         say(&banner)?;
-        let Some(password) = ask_twice()? else {
-            last = "Password mismatch".to_owned();
-            banner = format!("{last}.  Please try again.");
-            continue;
+        let password = match ask_twice()? {
+            Typed::New(password) => password,
+            Typed::Nothing => return Ok(None),
+            Typed::Mismatch => {
+                last = "Password mismatch".to_owned();
+                banner = format!("{last}.  Please try again.");
+                continue;
+            }
         };
         match session.change(password.duplicate(), None) {
-            Ok(_) => return Ok(password),
+            Ok(_) => return Ok(Some(password)),
             Err(DriveError::Protocol(Error::PasswordRefused(refusal)))
                 if refusal.result == Some(KpasswdResult::SOFT_ERROR)
                     && refusal.is_authenticated() =>

@@ -217,9 +217,11 @@ fn log_in(arguments: &Arguments, config: &Arc<Config>) -> Result<(), Failure> {
     };
     let outcome = match (log_in(secret)?, typed) {
         (Err(error), Some(typed)) if expired::is_expired(&error) => {
-            let password = expired::change(&client, typed, config, &environment)
-                .map_err(|why| why.context(failed(error, doing)))?;
-            log_in(ClientSecret::Password(password))?
+            match expired::change(&client, typed, config, &environment) {
+                Ok(Some(password)) => log_in(ClientSecret::Password(password))?,
+                Ok(None) => Err(error),
+                Err(why) => return Err(why.context(failed(error, doing))),
+            }
         }
         (outcome, _) => outcome,
     };
