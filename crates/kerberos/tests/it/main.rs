@@ -26,6 +26,7 @@ mod pac;
 mod rc4;
 mod replies;
 mod searches;
+mod settings;
 mod support;
 mod surface;
 mod vectors;

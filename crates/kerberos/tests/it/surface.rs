@@ -2,7 +2,7 @@
 
 use trihound_crypto::{Enctype, EnctypePolicy};
 use trihound_kerberos::KerberosContext;
-use trihound_sansio::{Reply, TransportFailure};
+use trihound_sansio::{Reply, Timestamp, TransportFailure};
 use trihound_secret::{SecretBytes, SecretString};
 use trihound_sspi::*;
 
@@ -74,8 +74,10 @@ fn answer(world: &World, function: Function) -> Option<SecurityStatus> {
             .map(drop),
         Function::SetCredentialsAttributes => package.set_credentials_attributes(
             &credential,
-            CredentialAttributeValue::Names {
-                user_name: "eve".to_owned(),
+            CredentialAttributeValue::KdcProxySettings {
+                proxy_server: "proxy.test".to_owned(),
+                flags: 0,
+                client_tls_credential: Vec::new(),
             },
         ),
         Function::AddCredentials => package.add_credentials(&credential, AcquireRequest::default()),
@@ -89,7 +91,11 @@ fn answer(world: &World, function: Function) -> Option<SecurityStatus> {
             .query_context_attributes(established, ContextAttribute::Sizes)
             .map(drop),
         Function::SetContextAttributes => {
-            package.set_context_attributes(established, ContextAttributeValue::UserFlags(0))
+            let lifespan = SecPkgContextLifespan {
+                start: Timestamp::default(),
+                expiry: Expiry::Never,
+            };
+            package.set_context_attributes(established, ContextAttributeValue::Lifespan(lifespan))
         }
         Function::QuerySecurityContextToken => {
             package.query_security_context_token(established).map(drop)
@@ -146,12 +152,29 @@ fn the_function_set_is_what_answers() {
         } else {
             assert!(!said.has(*function), "{function}");
         }
-        let there = said.has(*function) || FunctionSet::TABLE.has(*function);
+        // Who the client is a package tells; to act as it is the table's.
+        let impersonates = matches!(
+            function,
+            Function::ImpersonateSecurityContext | Function::RevertSecurityContext
+        );
+        // This table has no sealer.
+        let seals = matches!(
+            function,
+            Function::ExportSecurityContext | Function::ImportSecurityContext
+        );
+        let there =
+            said.has(*function) && !seals || FunctionSet::TABLE.has(*function) || impersonates;
         assert_eq!(world.table.supports(*function), there, "{function}");
     }
     assert_eq!(driven, 18);
     let offered = FunctionSet::REQUIRED
         | FunctionSet::QUERY_CREDENTIALS_ATTRIBUTES
+        | FunctionSet::SET_CREDENTIALS_ATTRIBUTES
+        | FunctionSet::ADD_CREDENTIALS
+        | FunctionSet::SET_CONTEXT_ATTRIBUTES
+        | FunctionSet::EXPORT_SECURITY_CONTEXT
+        | FunctionSet::IMPORT_SECURITY_CONTEXT
+        | FunctionSet::CHANGE_ACCOUNT_PASSWORD
         | FunctionSet::QUERY_SECURITY_CONTEXT_TOKEN;
     assert_eq!(said, offered);
 }
@@ -162,15 +185,12 @@ fn functions_that_are_not_there_are_refused() {
     let world = World::new(AES256);
     let (_, acceptor) = established(&world, Wishes::full());
     let table = &world.table;
+    let (mut room, mut none) = ([0; 100], [0; 100]);
+    let mut buffers = [SecBuffer::token(&mut room), SecBuffer::data(&mut none)];
+    let desc = &mut SecBufferDesc::new(&mut buffers);
     for error in [
-        table.impersonate_security_context(acceptor).unwrap_err(),
-        table.revert_security_context(acceptor).unwrap_err(),
-        table
-            .export_security_context(acceptor, ExportFlags::empty())
-            .unwrap_err(),
-        table
-            .set_context_attributes(acceptor, ContextAttributeValue::UserFlags(0))
-            .unwrap_err(),
+        table.apply_control_token(acceptor, desc).unwrap_err(),
+        table.complete_auth_token(acceptor, desc).unwrap_err(),
     ] {
         assert_eq!(error.status(), SecurityStatus::SEC_E_UNSUPPORTED_FUNCTION);
     }
