@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use trihound_krb5::pac::PacPolicy;
 use trihound_krb5::{Config, CredentialStore};
 use trihound_ntlm::{Direction, Ntlm, NtlmCredential, NtlmObserver, NtlmPolicy, NtlmVerifier};
 use trihound_sansio::{Clock, RandomSource};
@@ -125,6 +126,14 @@ impl ServerBuilder {
     #[must_use]
     pub fn serving_replaced_keys_for(mut self, lifetime: Duration) -> Self {
         self.settings.replaced_keys = lifetime;
+        self
+    }
+
+    /// What is wanted of the PAC in a client's Kerberos ticket: it is verified where there is one, unless this says
+    /// that there has to be one. A package of the program's own decides by itself.
+    #[must_use]
+    pub fn pac_policy(mut self, policy: PacPolicy) -> Self {
+        self.settings.pac = policy;
         self
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use trihound_krb5::pac::PacPolicy;
 use trihound_krb5::{Config, CredentialStore, Environment, Keytab, MemoryStore, ReplacedKeys};
 use trihound_negotiate::PackageList;
 use trihound_ntlm::{Ntlm, NtlmConfig, NtlmObserver, NtlmPolicy, NtlmVerifier};
@@ -90,6 +91,8 @@ pub(crate) struct Settings {
     pub(crate) max_message: usize,
     /// For how long replaced keys are served.
     pub(crate) replaced_keys: Duration,
+    /// What a server wants of the PACs of tickets.
+    pub(crate) pac: PacPolicy,
 }
 
 impl Default for Settings {
@@ -110,6 +113,7 @@ impl Default for Settings {
             random: Arc::new(OsRandom),
             max_message: MAX_MESSAGE,
             replaced_keys: ReplacedKeys::LIFETIME,
+            pac: PacPolicy::default(),
         }
     }
 }
@@ -159,7 +163,9 @@ impl Settings {
             let addresses = crate::environment::local_addresses().map_err(cannot_install)?;
             environment.addresses = addresses.into();
         }
-        let package = Kerberos::new(KerberosConfig::new(environment, store));
+        let mut config = KerberosConfig::new(environment, store);
+        config.accept_policy.pac = self.pac;
+        let package = Kerberos::new(config);
         Ok(self
             .kerberos
             .insert(RegisteredPackage::new(package))

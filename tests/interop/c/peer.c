@@ -6,7 +6,8 @@
  * Loopback TCP; accept with PORT 0 takes a free port and prints "listening N". SPN is SERVICE/HOST or a whole
  * principal SERVICE/HOST@REALM; "-" lets accept use any key of the keytab. FLAGS, comma separated: mutual, seq, replay,
  * conf, integ, deleg, dce, identify, anon, cb=HEX, user=U, pw=P, domain=D, mechs=krb5:ntlm, iov, big=N, nowrap, nodata,
- * loop; and here only noci, which keeps libgssapi from asking for confidentiality and integrity by itself. mechs= is what
+ * loop, onward=PORT:SPN (an acceptor goes on to that peer by what its client delegated, before it tells its own story);
+ * and here only noci, which keeps libgssapi from asking for confidentiality and integrity by itself. mechs= is what
  * negotiate offers or takes, best first. NTLM is gss-ntlmssp's, whose acceptor reads NTLM_USER_FILE.
  *
  * A frame is a 4-byte big-endian length and that many bytes. README.md beside this file has the order of the frames.
@@ -78,7 +79,8 @@ static int acquire(const struct options *options, gss_cred_id_t *credential)
     gss_OID_set_desc mechs = {1, options->mech};
     gss_cred_usage_t usage = options->accept ? GSS_C_ACCEPT : GSS_C_INITIATE;
     int any = options->accept ? strcmp(options->spn, "-") == 0 : options->user == NULL;
-    *credential = GSS_C_NO_CREDENTIAL;
+    *credential = options->delegated;
+    if (options->delegated != GSS_C_NO_CREDENTIAL) return 0;
     if (any && !options->noci && options->inner_count == 0) return 0;
     if (!any && (options->accept ? import(options->spn, &name) : import_user(options, &name)) != 0) return -1;
     if (options->accept || options->user == NULL || options->password == NULL) {
@@ -136,8 +138,35 @@ static int handshake(const struct options *options, struct session *session)
     }
     free(received.value);
     gss_release_name(&ignored, &target);
-    gss_release_cred(&ignored, &credential);
+    if (options->delegated == GSS_C_NO_CREDENTIAL) gss_release_cred(&ignored, &credential);
     return 0;
+}
+
+/* A context with the next service as the client of this one, which delegates in its turn. */
+static int go_on(const struct options *options, const struct session *session)
+{
+    OM_uint32 minor;
+    struct options next = *options;
+    struct session onward = {.context = GSS_C_NO_CONTEXT, .delegated = GSS_C_NO_CREDENTIAL, .source = GSS_C_NO_NAME,
+                             .mech = GSS_C_NO_OID};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options->onward_port)};
+    struct timeval patience = {PATIENCE_SECONDS, 0};
+    int result;
+    if (options->onward_port == 0) return 0;
+    if (session->delegated == GSS_C_NO_CREDENTIAL) return failed("the client delegated nothing to go on with");
+    next.accept = 0;
+    next.spn = options->onward_spn;
+    next.delegated = session->delegated;
+    next.flags |= GSS_C_DELEG_FLAG | GSS_C_MUTUAL_FLAG;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    onward.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(onward.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (connect(onward.fd, (struct sockaddr *)&address, sizeof address) != 0) return failed("no next service is there");
+    result = handshake(&next, &onward);
+    if (result == 0 && !next.nodata) result = speak(&next, &onward);
+    close(onward.fd);
+    gss_delete_sec_context(&minor, &onward.context, GSS_C_NO_BUFFER);
+    return result;
 }
 
 /* --- the account of a run --- */
@@ -236,6 +265,7 @@ static int run(const struct options *options, int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     result = handshake(options, &session);
     if (result == 0 && !options->nodata) result = options->accept ? answer(options, &session) : speak(options, &session);
+    if (result == 0) result = go_on(options, &session);
     if (result == 0) result = report(options, &session);
     close(fd);
     if (result != 0) {
@@ -302,6 +332,12 @@ static void parse_flag(struct options *options, char *word)
     else if (strncmp(word, "user=", 5) == 0) options->user = word + 5;
     else if (strncmp(word, "domain=", 7) == 0) options->domain = word + 7;
     else if (strncmp(word, "pw=", 3) == 0) options->password = word + 3;
+    else if (strncmp(word, "onward=", 7) == 0) {
+        char *colon = strchr(word, ':');
+        options->onward_port = atoi(word + 7);
+        if (colon == NULL || options->onward_port <= 0 || options->onward_port > 65535) usage("onward= wants PORT:SPN");
+        options->onward_spn = colon + 1;
+    }
     else if (strncmp(word, "big=", 4) == 0) {
         options->big = atol(word + 4);
         if (options->big < 0 || options->big > (long)MAX_FRAME - 1024) usage("big= is out of range");

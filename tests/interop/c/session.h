@@ -36,6 +36,9 @@ struct options {
     const char *user, *password, *domain;
     int iov, nodata, nowrap, loop, noci, show_session_key;
     long big;
+    int onward_port; /* onward=, where to go on to as the client; 0 for nowhere */
+    const char *onward_spn;
+    gss_cred_id_t delegated; /* whose the context is to be, in place of an acquired credential */
 };
 
 struct session {

@@ -109,6 +109,16 @@ impl SideResult {
         self.report["lifetime"].as_u64().unwrap_or(0)
     }
 
+    /// A list of words of its report; empty if there is none of that name.
+    #[must_use]
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        let list = self.report[name].as_array();
+        list.into_iter()
+            .flatten()
+            .filter_map(|word| word.as_str().map(str::to_owned))
+            .collect()
+    }
+
     /// The context attributes that it reports.
     #[must_use]
     pub fn flags(&self) -> BTreeSet<&str> {

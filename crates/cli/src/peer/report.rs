@@ -32,6 +32,12 @@ pub(super) fn success(arguments: &Arguments, context: &SecurityContext) -> Resul
     line.insert("delegated".into(), flags.contains(&"deleg").into());
     line.insert("flags".into(), json!(flags));
     line.insert("lifetime".into(), lifetime.into());
+    if matches!(
+        context.established().attributes,
+        EstablishedAttributes::Acceptor(_)
+    ) {
+        line.insert("sids".into(), json!(context.access_token()?.sids));
+    }
     if arguments.show_session_key {
         let ContextAttributeValue::SessionKey(key) = context.query(ContextAttribute::SessionKey)?
         else {

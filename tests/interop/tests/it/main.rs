@@ -9,6 +9,7 @@
 
 mod cache_lock;
 mod caches;
+mod chain;
 mod conf;
 mod contexts;
 mod cross_realm;

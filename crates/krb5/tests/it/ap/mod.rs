@@ -23,7 +23,7 @@ use trihound_krb5::ap::{
     build_ap_req, check_gss_checksum, decode_transited,
 };
 use trihound_krb5::{
-    Config, CredentialFailure, Credentials, Error, InvalidMessage, KeyMaterial, Keytab,
+    Config, CredentialFailure, Credentials, Error, InvalidMessage, InvalidPac, KeyMaterial, Keytab,
     KeytabEntry, MemoryReplayCache, PeerMisbehaved, Policy, Principal, ReplayError, build_krb_cred,
     build_krb_error, read_krb_cred,
 };
