@@ -1,5 +1,6 @@
 use trihound_secret::SecretString;
 
+use super::onward::Next;
 use crate::outcome::Failure;
 
 /// The comma-separated words at the end of `trihound peer`'s command line.
@@ -27,6 +28,7 @@ pub(super) struct Flags {
     /// NTLM clients may sign and seal without a MIC over the handshake's messages.
     pub(super) no_mic: bool,
     pub(super) for_ever: bool,
+    pub(super) onward: Option<Next>,
 }
 
 /// The largest `big=N`: a message of it still fits a frame with its token.
@@ -82,6 +84,7 @@ impl Flags {
             "user" => self.user = Some(value.to_owned()),
             "domain" => self.domain = Some(value.to_owned()),
             "mechs" => self.package_list = Some(package_list(value)?),
+            "onward" => self.onward = Some(Next::parse(value)?),
             "pw" => self.password = Some(value.into()),
             "big" => {
                 let size = value.parse().ok().filter(|size| *size <= MAX_BIG);
@@ -100,7 +103,7 @@ impl Flags {
 fn unknown(word: &str) -> Failure {
     Failure::new(format!(
         "unknown flag {word:?}; there are mutual, seq, replay, conf, integ, deleg, dce, identify, anon, \
-         cb=HEX, user=U, domain=D, pw=P, mechs=krb5:ntlm, iov, big=N, nowrap, nomic, nodata, loop"
+         cb=HEX, user=U, domain=D, pw=P, mechs=krb5:ntlm, iov, big=N, nowrap, nomic, nodata, loop, onward=PORT:SPN"
     ))
 }
 

@@ -3,6 +3,7 @@
 
 mod exchange;
 mod flags;
+mod onward;
 mod report;
 mod wire;
 
@@ -20,6 +21,7 @@ use trihound::{
     Acceptor, Initiator, NegotiatePolicy, Ntlm, NtlmPolicy, NtlmRule, Packages, SecurityContext,
 };
 use trihound_crypto::OsRandom;
+use trihound_kdc_transport::KdcTransport;
 use trihound_krb5::Config;
 use trihound_sansio::SystemClock;
 
@@ -40,7 +42,8 @@ pub(crate) struct Arguments {
     /// The security package.
     package: Package,
     /// Comma-separated: mutual, seq, replay, conf, integ, deleg, dce, identify, anon, cb=HEX, user=U,
-    /// domain=D, pw=P, mechs=krb5:ntlm, iov, big=N, nowrap, nomic, nodata, loop.
+    /// domain=D, pw=P, mechs=krb5:ntlm, iov, big=N, nowrap, nomic, nodata, loop; onward=PORT:SPN lets accept
+    /// go on to another peer as its client.
     #[arg(default_value = "", hide_default_value = true)]
     flags: String,
     /// Put the session key into the report.
@@ -215,22 +218,31 @@ fn initiate(arguments: &Arguments, flags: &Flags) -> Result<(), Failure> {
     if let Some(data) = &flags.bindings {
         initiator = initiator.bind(&ChannelBindings::application_data(data))?;
     }
-    let mut leg = initiator.step(None, &mut transport)?;
-    loop {
-        if let Some(token) = &leg.token {
-            wire.send(token)?;
-        }
-        if leg.complete {
-            break;
-        }
-        let answer = wire.receive()?;
-        leg = initiator.step(Some(&answer), &mut transport)?;
-    }
+    connect(&mut initiator, &mut transport, &mut wire)?;
     let context = initiator.into_context()?;
     if !flags.no_data {
         exchange::speak(&context, &mut wire, flags)?;
     }
     report::success(arguments, &context)
+}
+
+/// The initiator's legs.
+fn connect(
+    initiator: &mut Initiator,
+    transport: &mut KdcTransport,
+    wire: &mut Wire,
+) -> Result<(), Failure> {
+    let mut leg = initiator.step(None, &mut *transport)?;
+    loop {
+        if let Some(token) = &leg.token {
+            wire.send(token)?;
+        }
+        if leg.complete {
+            return Ok(());
+        }
+        let answer = wire.receive()?;
+        leg = initiator.step(Some(&answer), &mut *transport)?;
+    }
 }
 
 fn accept(arguments: &Arguments, flags: &Flags) -> Result<(), Failure> {
@@ -286,6 +298,7 @@ fn serve(
     if !flags.no_data {
         exchange::answer(&context, &mut wire, flags)?;
     }
+    onward::go_on(arguments, flags, side, &context)?;
     report::success(arguments, &context)
 }
 
