@@ -154,6 +154,7 @@ pub(crate) unsafe fn given<T: Text>(auth_data: *const c_void) -> Result<Option<G
         if version == c::SEC_WINNT_AUTH_IDENTITY_VERSION_2 && image::is_header(length) {
             image::given(image::read(auth_data)?)?
         } else if version == c::SEC_WINNT_AUTH_IDENTITY_VERSION && is_extended(length) {
+            check_length(length)?;
             extended::<T>(auth_data)?
         } else {
             plain::<T>(auth_data)?
@@ -162,9 +163,21 @@ pub(crate) unsafe fn given<T: Text>(auth_data: *const c_void) -> Result<Option<G
     Ok(Some(given))
 }
 
-/// Whether a `Length` is that of the structure, or of a later one: no pointer has it as its upper half.
+/// Whether a `Length` can be one: no pointer that a program could have has so small an upper half.
 fn is_extended(length: c::ULONG) -> bool {
-    (size_of::<c::SEC_WINNT_AUTH_IDENTITY_EX>()..=4096).contains(&(length as usize))
+    length <= 4096
+}
+
+/// The structure, or a later one that goes on behind it.
+fn check_length(length: c::ULONG) -> Result<(), Error> {
+    let least = size_of::<c::SEC_WINNT_AUTH_IDENTITY_EX>();
+    if length as usize >= least {
+        return Ok(());
+    }
+    Err(parameter(format!(
+        "the identity says that it has {length} bytes (Length), and a SEC_WINNT_AUTH_IDENTITY_EX has {least}; \
+         set Length to the structure's size"
+    )))
 }
 
 unsafe fn plain<T: Text>(auth_data: *const c_void) -> Result<Given, Error> {
