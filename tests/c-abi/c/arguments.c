@@ -58,6 +58,9 @@ static void null_of_packages_and_credentials(void)
     /* The expiry may be left out. */
     CHECK_STATUS(EXPORT(AcquireCredentialsHandleA)(NULL, kerberos, SECPKG_CRED_INBOUND, NULL, NULL, NULL, NULL, &credential, NULL), SEC_E_OK,
                  "without an expiry");
+    CHECK_STATUS(EXPORT(FreeCredentialsHandle)(&credential), SEC_E_OK, "FreeCredentialsHandle");
+    CHECK_STATUS(EXPORT(AcquireCredentialsHandleA)(NULL, kerberos, SECPKG_CRED_OUTBOUND, NULL, NULL, NULL, NULL, &credential, NULL), SEC_E_OK,
+                 "alice's credential");
     FAILS(SEC_E_INVALID_PARAMETER, QueryCredentialsAttributesA, &credential, SECPKG_CRED_ATTR_NAMES, NULL);
     REFUSED(SetCredentialsAttributesW, &credential, SECPKG_CRED_ATTR_KDC_PROXY_SETTINGS, NULL, 100);
     CHECK_STATUS(EXPORT(FreeCredentialsHandle)(&credential), SEC_E_OK, "FreeCredentialsHandle");
@@ -66,8 +69,8 @@ static void null_of_packages_and_credentials(void)
 /* Every function of a context, given none, one that never was, or one that is no more. */
 static void without_a_context(CtxtHandle *context, const char *which)
 {
-    unsigned char bytes[64] = { 0 };
-    SecBuffer buffers[2] = { { sizeof bytes, SECBUFFER_DATA, bytes }, { sizeof bytes, SECBUFFER_TOKEN, bytes } }, packed = { 0, 0, NULL };
+    unsigned char bytes[64] = { 0 }, token_bytes[64] = { 0 };
+    SecBuffer buffers[2] = { { sizeof bytes, SECBUFFER_DATA, bytes }, { sizeof token_bytes, SECBUFFER_TOKEN, token_bytes } }, packed = { 0, 0, NULL };
     SecBufferDesc all = { SECBUFFER_VERSION, 2, buffers };
     SecPkgContext_Sizes sizes;
     HANDLE token = NULL;
@@ -251,6 +254,12 @@ static void wrong_buffers(subject *at)
     two[1].BufferType = SECBUFFER_MISSING;
     REFUSED(MakeSignature, live, 0, &all, 0);
     two[1].BufferType = SECBUFFER_TOKEN;
+    /* The message in its own signature's place. */
+    two[1].pvBuffer = data;
+    two[1].cbBuffer = sizeof data;
+    FAILS(SEC_E_INVALID_PARAMETER, MakeSignature, live, 0, &all, 0);
+    two[1].pvBuffer = token;
+    two[1].cbBuffer = sizeof token;
     /* None of that harmed the context. */
     sign_and_verify(&at->self, &at->s.client, &at->s.server, 0);
     FAILS(SEC_E_QOP_NOT_SUPPORTED, MakeSignature, live, 0x12345, &all, 0);

