@@ -8,6 +8,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod additions;
 mod attacks;
 mod authenticate;
 mod av_pairs;
@@ -15,6 +16,7 @@ mod buffers;
 mod checks;
 mod compute;
 mod events;
+mod export;
 mod forge;
 mod handshake;
 mod limits;

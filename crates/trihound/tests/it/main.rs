@@ -5,14 +5,19 @@ mod accounts;
 #[cfg(feature = "tokio")]
 mod asynchronous;
 mod attacks;
+mod attribute_table;
 mod caches;
+#[cfg(feature = "tokio")]
+mod chain;
 mod delegation;
 mod examples;
+mod export;
 mod handshake;
 #[cfg(target_os = "linux")]
 mod impersonation;
 mod keytab;
 mod packages;
+mod password;
 mod programs;
 mod refused;
 mod remote_verifier;
