@@ -14,6 +14,7 @@ mod conf;
 mod contexts;
 mod cross_realm;
 mod dead_kdcs;
+mod delegation;
 mod desk;
 mod dns;
 mod embedded;
