@@ -106,6 +106,16 @@ fn thread_identity() -> Option<Rc<dyn AssumedIdentity>> {
 ///     std::thread::spawn(move || drop(acting));
 /// }
 /// ```
+///
+/// ```compile_fail
+/// fn is_send<T: Send>(_: T) {}
+/// fn over_an_await(acting: trihound_sspi::Impersonation) {
+///     is_send(async {
+///         std::future::ready(()).await;
+///         drop(acting);
+///     });
+/// }
+/// ```
 #[must_use = "the thread impersonates for as long as this lives"]
 pub struct Impersonation {
     number: u64,

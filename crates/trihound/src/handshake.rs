@@ -5,9 +5,9 @@ use trihound_sansio::{
     AsyncTransport, ExchangeRequest, MAX_ROUND_TRIPS, Reply, Transport, TransportFailure,
 };
 use trihound_sspi::{
-    AcceptRequest, AcceptorRequirements, BufferType, ChannelBindings, CredHandle, CtxtHandle,
-    Error, Established, EstablishedAttributes, HandshakeOutcome, Impersonation, InitializeRequest,
-    InitiatorRequirements, InputDesc, OwnedCredHandle, SecBuffer, SecBufferDesc,
+    AcceptRequest, AcceptorRequirements, AccessToken, BufferType, ChannelBindings, CredHandle,
+    CtxtHandle, Error, Established, EstablishedAttributes, HandshakeOutcome, Impersonation,
+    InitializeRequest, InitiatorRequirements, InputDesc, OwnedCredHandle, SecBuffer, SecBufferDesc,
     SecurityFunctionTable, SecurityStatus, Step,
 };
 
@@ -49,6 +49,7 @@ pub struct Initiator {
     common: Common,
     target_name: String,
     requirements: InitiatorRequirements,
+    impersonation: Option<Arc<AccessToken>>,
 }
 
 /// The acceptor's side of a handshake (AcceptSecurityContext), a token at a time.
@@ -82,7 +83,16 @@ impl Initiator {
             common: Common::new(table, credential),
             target_name: target_name.to_owned(),
             requirements,
+            impersonation: None,
         }
+    }
+
+    /// For the client of this token, whatever the calling thread impersonates: for a credential of both directions
+    /// in a task that changes threads.
+    #[must_use]
+    pub fn on_behalf_of(mut self, token: Arc<AccessToken>) -> Self {
+        self.impersonation = Some(token);
+        self
     }
 
     /// The same, keeping `credential` alive.
@@ -157,7 +167,7 @@ impl Initiator {
             target_name: Some(&self.target_name),
             requirements: self.requirements,
             input: (!buffers.is_empty()).then(|| InputDesc::new(&buffers)),
-            impersonation: None,
+            impersonation: self.impersonation.as_ref(),
             fallback_reason: None,
         };
         let mut output = [SecBuffer::allocate(BufferType::TOKEN)];
