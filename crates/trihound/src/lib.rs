@@ -256,6 +256,8 @@ mod manual {
     struct Negotiate;
     #[doc = include_str!("../../../docs/manual/delegation.md")]
     struct Delegation;
+    #[doc = include_str!("../../../docs/manual/authorization.md")]
+    struct Authorization;
 }
 
 /// KRB5_TRACE, for whatever looks at the machine.

@@ -486,6 +486,35 @@ fn row_44_and_row_101_one_user_has_one_sid() {
     ));
 }
 
+/// The texts stand in `docs/manual/authorization.md`.
+#[test]
+fn the_manual_has_the_texts() {
+    const MANUAL: &str = include_str!("../../../../docs/manual/authorization.md");
+    let minimal = builder().pac(PacIssue::Minimal).build().unwrap();
+    let none = builder().pac(PacIssue::None).build().unwrap();
+    let mut texts = Vec::new();
+    for realm in [&minimal, &none] {
+        let Err(error) = login(realm, PacPolicy::USER_SID_REQUIRED) else {
+            panic!("must be refused");
+        };
+        texts.push(cause::<KerberosError>(&error).to_string());
+    }
+    for (fault, status) in [
+        (PacFault::AnotherServerKey, Status::SEC_E_MESSAGE_ALTERED),
+        (PacFault::UnkeyedSignature, Status::SEC_E_MESSAGE_ALTERED),
+        (
+            PacFault::ClientName("bob".into()),
+            Status::SEC_E_LOGON_DENIED,
+        ),
+    ] {
+        texts.push(refused(fault, status).to_string());
+    }
+    for text in texts {
+        let section = format!("```text\n{text}\n```");
+        assert!(MANUAL.contains(&section), "{text}");
+    }
+}
+
 /// The server signature is of the type of whatever key the ticket is under.
 #[test]
 fn every_enctype_signs_pacs() {
