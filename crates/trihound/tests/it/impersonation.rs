@@ -18,12 +18,15 @@ use rustix::thread::{
     set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use trihound::environment::{LocalAccountError, LocalAccounts, is_privileged};
-use trihound::krb5::{Config, NoIncludes, Profile};
+use trihound::krb5::MemoryStore;
+use trihound::sansio::SystemClock;
 use trihound::sspi::{
-    AccessToken, ImpersonationLevel, InitiatorRequirements, SecurityStatus, ThreadIdentity,
+    Function, InitiatorRequirements, RegisteredPackage, SecPkgCapabilities, SecurityStatus,
     thread_account, thread_token,
 };
-use trihound::{Client, Error, SecurityContext, Server};
+use trihound::{
+    Client, NegotiatePolicy, NtlmConfig, Package, Packages, SecurityContext, Server, ServerBuilder,
+};
 use trihound_test_realm::TestRealm;
 
 use crate::programs::config;
@@ -32,7 +35,7 @@ use crate::support::{Directory, REALM, SERVICE, keytab};
 /// Two accounts that every Linux has.
 const CLIENTS: [&str; 2] = ["nobody", "daemon"];
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let needed = CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::DAC_OVERRIDE;
     let root = rustix::process::geteuid().is_root()
         && capabilities(None).is_ok_and(|sets| sets.effective.contains(needed));
@@ -55,32 +58,36 @@ fn realm() -> Arc<TestRealm> {
 }
 
 /// A service, and its contexts with clients.
-struct Service {
+pub(crate) struct Service {
     realm: Arc<TestRealm>,
-    server: Server,
+    pub(crate) server: Server,
 }
 
 impl Service {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(LocalAccounts::new(Arc::new(config())))
     }
 
-    fn with(accounts: LocalAccounts) -> Self {
+    pub(crate) fn with(accounts: LocalAccounts) -> Self {
+        Self::of(|builder| builder.thread_identity(Arc::new(accounts)))
+    }
+
+    fn of(choose: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let realm = realm();
-        let server = Server::builder()
-            .config(config())
-            .keytab(keytab(&realm))
-            .thread_identity(Arc::new(accounts))
-            .build()
-            .unwrap();
+        let builder = Server::builder().config(config()).keytab(keytab(&realm));
+        let server = choose(builder).build().unwrap();
         Self { realm, server }
     }
 
-    fn context_with(&self, client: &str) -> SecurityContext {
+    pub(crate) fn context_with(&self, client: &str) -> SecurityContext {
         self.handshake(client, None)
     }
 
-    fn handshake(&self, client: &str, asked: Option<InitiatorRequirements>) -> SecurityContext {
+    pub(crate) fn handshake(
+        &self,
+        client: &str,
+        asked: Option<InitiatorRequirements>,
+    ) -> SecurityContext {
         let mut builder = Client::builder()
             .config(config())
             .password(client, "password")
@@ -343,6 +350,69 @@ fn the_functions_of_sspi_change_the_rights_too() {
     assert_eq!(rights(), before);
 }
 
+/// By the rules of the configuration, where the program chooses nothing; and through Negotiate.
+#[test]
+fn accounts_are_the_default_of_every_server() {
+    if !is_root() {
+        return;
+    }
+    let before = rights();
+    for package in [Package::Kerberos, Package::Negotiate] {
+        let service = Service::of(|builder| builder.package(package));
+        let acting = service.context_with("nobody").impersonate().unwrap();
+        assert_eq!(acting.account(), Some("nobody"), "{package:?}");
+        drop(acting);
+        let own = LocalAccounts::mapped_by(|_| Some("daemon".to_owned()));
+        let service =
+            Service::of(|builder| builder.package(package).thread_identity(Arc::new(own)));
+        let acting = service.context_with("nobody").impersonate().unwrap();
+        assert_eq!(acting.account(), Some("daemon"), "{package:?}");
+        drop(acting);
+        let service = Service::of(|builder| {
+            builder
+                .package(package)
+                .thread_identity(Arc::new(LocalAccounts::none()))
+        });
+        let acting = service.context_with("nobody").impersonate().unwrap();
+        assert_eq!(acting.account(), None, "{package:?}");
+    }
+    assert_eq!(rights(), before);
+}
+
+#[test]
+fn each_package_says_that_it_impersonates() {
+    let kerberos = trihound::kerberos(
+        Arc::new(config()),
+        Arc::new(MemoryStore::new()),
+        Arc::new(SystemClock),
+        Arc::new(trihound::OsRandom),
+    );
+    let ntlm = RegisteredPackage::new(trihound::Ntlm::new(NtlmConfig::default()));
+    let packages = Packages::new(&kerberos, &ntlm, NegotiatePolicy::default()).unwrap();
+    let table = packages.table().unwrap();
+    let infos = table.enumerate_security_packages();
+    assert_eq!(infos.len(), 3);
+    for info in infos {
+        let functions = table.functions_of(&info.name).unwrap();
+        assert!(
+            info.capabilities
+                .contains(SecPkgCapabilities::IMPERSONATION),
+            "{}",
+            info.name
+        );
+        assert!(
+            functions.has(Function::ImpersonateSecurityContext),
+            "{}",
+            info.name
+        );
+        assert!(
+            functions.has(Function::RevertSecurityContext),
+            "{}",
+            info.name
+        );
+    }
+}
+
 /// Capabilities of a process that is not root, such as a service with CAP_SETUID of its unit file, would make the
 /// kernel's checks vain.
 #[test]
@@ -458,114 +528,4 @@ fn a_thread_that_cannot_get_its_rights_back_ends_the_process() {
         errors.contains("gives up the user \"nobody\" cannot: capset"),
         "{errors}"
     );
-}
-
-fn token(package: &str, client: &str) -> AccessToken {
-    AccessToken::new(package, client, REALM, ImpersonationLevel::Impersonation)
-}
-
-fn rules(text: &str) -> LocalAccounts {
-    let text =
-        format!("[libdefaults]\ndefault_realm = {REALM}\n[realms]\n{REALM} = {{\n{text}\n}}\n");
-    LocalAccounts::new(Arc::new(
-        Config::from_profile(&Profile::parse(&text, &NoIncludes, "krb5.conf").unwrap()).unwrap(),
-    ))
-}
-
-#[test]
-fn accounts_are_those_of_auth_to_local() {
-    let name = |accounts: &LocalAccounts, client: &str| {
-        accounts.name_of(&token("Kerberos", client)).unwrap()
-    };
-    let by_default = LocalAccounts::new(Arc::new(config()));
-    assert_eq!(
-        name(&by_default, "nobody@EXAMPLE.TEST").as_deref(),
-        Some("nobody")
-    );
-    assert_eq!(name(&by_default, "nobody@OTHER.TEST"), None);
-    assert_eq!(name(&by_default, "nobody/admin@EXAMPLE.TEST"), None);
-    assert_eq!(name(&by_default, "no principal"), None);
-    let ruled = rules("auth_to_local_names = {\nboss = root\n}\nauth_to_local = RULE:[1:u-$1]");
-    assert_eq!(
-        name(&ruled, "alice@EXAMPLE.TEST").as_deref(),
-        Some("u-alice")
-    );
-    assert_eq!(name(&ruled, "boss@EXAMPLE.TEST").as_deref(), Some("root"));
-    // Names of NTLM are no principals, and no realm vouched for them.
-    let ntlm = token("NTLM", "nobody@EXAMPLE.TEST");
-    assert_eq!(by_default.name_of(&ntlm).unwrap(), None);
-    let told =
-        LocalAccounts::mapped_by(|token| token.client_name.split('\\').nth(1).map(str::to_owned));
-    assert_eq!(
-        told.name_of(&token("NTLM", "D\\nobody"))
-            .unwrap()
-            .as_deref(),
-        Some("nobody")
-    );
-    let nobody = LocalAccounts::none();
-    assert_eq!(
-        nobody
-            .name_of(&token("Kerberos", "nobody@EXAMPLE.TEST"))
-            .unwrap(),
-        None
-    );
-    // No default realm, no rules.
-    let bare = LocalAccounts::new(Arc::new(Config::default()));
-    assert_eq!(name(&bare, "nobody@EXAMPLE.TEST"), None);
-}
-
-#[test]
-fn a_rule_that_cannot_be_read_lets_nobody_in() {
-    let broken = rules("auth_to_local = RULE:[1:$1\nauth_to_local = DEFAULT");
-    let error = broken
-        .assume(&token("Kerberos", "nobody@EXAMPLE.TEST"))
-        .err()
-        .unwrap();
-    assert_eq!(error.status(), SecurityStatus::SEC_E_INTERNAL_ERROR);
-    let cause = error.find_source::<LocalAccountError>();
-    assert!(
-        matches!(cause, Some(LocalAccountError::Mapping { .. })),
-        "{error}"
-    );
-    assert_eq!(thread_account(), None);
-}
-
-#[test]
-fn a_client_without_an_account_is_refused_where_one_is_demanded() {
-    let service = Service::with(LocalAccounts::new(Arc::new(config())).required());
-    let error = service.context_with("stranger").impersonate().unwrap_err();
-    assert_eq!(error.status(), SecurityStatus::SEC_E_NO_IMPERSONATION);
-    let cause = error.find_source::<LocalAccountError>().unwrap();
-    // Who may not change looks nobody up.
-    let expected = if is_root() {
-        "has no account on this machine"
-    } else {
-        "may not act as"
-    };
-    assert!(cause.to_string().contains(expected), "{cause}");
-    // Zero bytes end no name.
-    let odd = LocalAccounts::mapped_by(|_| Some("root\0".to_owned()));
-    assert!(odd.assume(&token("Kerberos", "x")).unwrap().is_none());
-}
-
-#[test]
-fn a_client_that_allows_identification_only_is_not_acted_for() {
-    let service = Service::new();
-    let asked = InitiatorRequirements::IDENTIFY
-        | InitiatorRequirements::MUTUAL_AUTH
-        | InitiatorRequirements::CONFIDENTIALITY
-        | InitiatorRequirements::INTEGRITY
-        | InitiatorRequirements::REPLAY_DETECT
-        | InitiatorRequirements::SEQUENCE_DETECT;
-    let context = service.handshake("nobody", Some(asked));
-    let token = context.access_token().unwrap();
-    assert_eq!(token.level, ImpersonationLevel::Identification);
-    let refused = SecurityStatus::SEC_E_NO_IMPERSONATION;
-    assert_eq!(context.impersonate().unwrap_err().status(), refused);
-    let error = service.server.impersonate(&token).unwrap_err();
-    assert!(
-        matches!(&error, Error::Security(error) if error.status() == refused),
-        "{error}"
-    );
-    assert!(thread_token().is_none());
 }

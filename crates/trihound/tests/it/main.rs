@@ -9,6 +9,7 @@ mod attribute_table;
 mod caches;
 #[cfg(feature = "tokio")]
 mod chain;
+mod credential_settings;
 mod delegation;
 mod examples;
 mod export;
@@ -16,6 +17,8 @@ mod handshake;
 #[cfg(target_os = "linux")]
 mod impersonation;
 mod keytab;
+#[cfg(target_os = "linux")]
+mod local_accounts;
 mod packages;
 mod password;
 mod programs;
