@@ -23,3 +23,6 @@ mod provider;
 mod text;
 mod token;
 pub mod types;
+
+#[cfg(test)]
+mod surface_tests;
