@@ -15,12 +15,31 @@ pub(super) fn speak(
     wire: &mut Wire,
     flags: &Flags,
 ) -> Result<(), Failure> {
+    speak_first(context, wire, flags)?;
+    speak_rest(context, wire, flags)
+}
+
+/// The messages up to where a context moves.
+pub(super) fn speak_first(
+    context: &SecurityContext,
+    wire: &mut Wire,
+    flags: &Flags,
+) -> Result<(), Failure> {
     if !flags.no_wrap {
         for kind in [Kind::Sealed, Kind::signed(context)?] {
             send_wrap(context, wire, kind, MESSAGE)?;
             same(&receive_wrap(context, wire, kind)?, MESSAGE)?;
         }
     }
+    Ok(())
+}
+
+/// The messages from there on.
+pub(super) fn speak_rest(
+    context: &SecurityContext,
+    wire: &mut Wire,
+    flags: &Flags,
+) -> Result<(), Failure> {
     send_signature(context, wire)?;
     receive_signature(context, wire)?;
     if flags.iov {
@@ -42,12 +61,31 @@ pub(super) fn answer(
     wire: &mut Wire,
     flags: &Flags,
 ) -> Result<(), Failure> {
+    answer_first(context, wire, flags)?;
+    answer_rest(context, wire, flags)
+}
+
+/// The answers up to where a context moves.
+pub(super) fn answer_first(
+    context: &SecurityContext,
+    wire: &mut Wire,
+    flags: &Flags,
+) -> Result<(), Failure> {
     if !flags.no_wrap {
         for kind in [Kind::Sealed, Kind::signed(context)?] {
             same(&receive_wrap(context, wire, kind)?, MESSAGE)?;
             send_wrap(context, wire, kind, MESSAGE)?;
         }
     }
+    Ok(())
+}
+
+/// The answers from there on.
+pub(super) fn answer_rest(
+    context: &SecurityContext,
+    wire: &mut Wire,
+    flags: &Flags,
+) -> Result<(), Failure> {
     receive_signature(context, wire)?;
     send_signature(context, wire)?;
     if flags.iov {

@@ -28,6 +28,8 @@ pub(super) struct Flags {
     /// NTLM clients may sign and seal without a MIC over the handshake's messages.
     pub(super) no_mic: bool,
     pub(super) for_ever: bool,
+    /// The context goes to a child process in the middle of the conversation.
+    pub(super) moves: bool,
     pub(super) onward: Option<Next>,
 }
 
@@ -73,6 +75,7 @@ impl Flags {
             "nowrap" => &mut self.no_wrap,
             "nomic" => &mut self.no_mic,
             "loop" => &mut self.for_ever,
+            "moves" => &mut self.moves,
             _ => return Err(unknown(word)),
         } = true;
         Ok(())
@@ -103,7 +106,7 @@ impl Flags {
 fn unknown(word: &str) -> Failure {
     Failure::new(format!(
         "unknown flag {word:?}; there are mutual, seq, replay, conf, integ, deleg, dce, identify, anon, \
-         cb=HEX, user=U, domain=D, pw=P, mechs=krb5:ntlm, iov, big=N, nowrap, nomic, nodata, loop, onward=PORT:SPN"
+         cb=HEX, user=U, domain=D, pw=P, mechs=krb5:ntlm, iov, big=N, nowrap, nomic, nodata, loop, moves, onward=PORT:SPN"
     ))
 }
 

@@ -3,6 +3,7 @@
 
 mod exchange;
 mod flags;
+mod moved;
 mod onward;
 mod report;
 mod wire;
@@ -18,15 +19,16 @@ use trihound::sspi::{
     InitiatorRequirements, OwnedCredHandle, RegisteredPackage, SecurityFunctionTable,
 };
 use trihound::{
-    Acceptor, Initiator, NegotiatePolicy, Ntlm, NtlmPolicy, NtlmRule, Packages, SecurityContext,
+    Acceptor, ContextKey, ContextKeys, Initiator, NegotiatePolicy, Ntlm, NtlmPolicy, NtlmRule,
+    Packages, SecurityContext,
 };
 use trihound_crypto::OsRandom;
 use trihound_kdc_transport::KdcTransport;
 use trihound_krb5::Config;
-use trihound_sansio::SystemClock;
+use trihound_sansio::{RandomSource, SystemClock};
 
 use crate::network::kdc_transport;
-use crate::outcome::{Failure, say};
+use crate::outcome::{Failure, complain, say};
 use flags::Flags;
 pub(crate) use wire::Wire;
 
@@ -42,13 +44,16 @@ pub(crate) struct Arguments {
     /// The security package.
     package: Package,
     /// Comma-separated: mutual, seq, replay, conf, integ, deleg, dce, identify, anon, cb=HEX, user=U,
-    /// domain=D, pw=P, mechs=krb5:ntlm, iov, big=N, nowrap, nomic, nodata, loop; onward=PORT:SPN lets accept
+    /// domain=D, pw=P, mechs=krb5:ntlm, iov, big=N, nowrap, nomic, nodata, loop, moves; onward=PORT:SPN lets accept
     /// go on to another peer as its client.
     #[arg(default_value = "", hide_default_value = true)]
     flags: String,
     /// Put the session key into the report.
     #[arg(long)]
     show_session_key: bool,
+    /// Go on with a context that another process gives (standard input) over its connection (standard output).
+    #[arg(long, hide = true)]
+    resume: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -96,11 +101,20 @@ impl Role {
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let result = Flags::parse(&arguments.flags).and_then(|flags| match arguments.role {
+        _ if arguments.resume => moved::resume(arguments, &flags),
         Role::Init => initiate(arguments, &flags),
         Role::Accept => accept(arguments, &flags),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if arguments.resume => {
+            // Standard output is the connection; the parent reports.
+            complain(format_args!(
+                "peer {}, imported: {failure}",
+                arguments.role.word()
+            ));
+            ExitCode::FAILURE
+        }
         Err(failure) => {
             report::failure(arguments, &failure);
             ExitCode::FAILURE
@@ -113,6 +127,8 @@ struct Side {
     table: SecurityFunctionTable,
     credential: OwnedCredHandle,
     config: Arc<Config>,
+    /// Under which the context moves, if it does.
+    key: Option<moved::Key>,
 }
 
 impl Side {
@@ -126,7 +142,8 @@ impl Side {
             Package::Ntlm => Arc::default(),
             _ => Arc::new(environment::load_config()?),
         };
-        let table = table(arguments.package, &config, flags)?;
+        let key = flags.moves.then(drawn_key).transpose()?;
+        let table = table(arguments.package, &config, flags, key.as_ref())?;
         let identity = identity(flags);
         let acquired = table.acquire_credentials_handle(
             arguments.package.name(),
@@ -143,8 +160,15 @@ impl Side {
             table,
             credential,
             config,
+            key,
         })
     }
+}
+
+fn drawn_key() -> Result<moved::Key, Failure> {
+    let mut key = moved::Key::from([0; ContextKey::LENGTH]);
+    OsRandom.fill(key.expose_mut())?;
+    Ok(key)
 }
 
 /// Who names NTLM on the command line wants it: it may be used, and each use is a warning.
@@ -152,7 +176,13 @@ fn table(
     package: Package,
     config: &Arc<Config>,
     flags: &Flags,
+    key: Option<&moved::Key>,
 ) -> Result<SecurityFunctionTable, Failure> {
+    let keys = key.map(ContextKey::new).transpose()?;
+    let sealer = match keys {
+        Some(key) => Arc::new(ContextKeys::new(key)),
+        None => ContextKeys::of_this_process()?,
+    };
     let ntlm = || -> Result<_, Failure> {
         let mut policy = NtlmPolicy::both(NtlmRule::Audit);
         if flags.no_mic {
@@ -162,7 +192,8 @@ fn table(
         Ok(RegisteredPackage::new(Ntlm::new(config)))
     };
     if package == Package::Ntlm {
-        return Ok(SecurityFunctionTable::builder().package(&ntlm()?).build()?);
+        let table = SecurityFunctionTable::builder().package(&ntlm()?);
+        return Ok(table.context_sealer(sealer).build()?);
     }
     let store = UserStore::from_environment(config)?;
     let kerberos = trihound::kerberos(
@@ -171,10 +202,18 @@ fn table(
         Arc::new(SystemClock),
         Arc::new(OsRandom),
     );
+    if package == Package::Kerberos && key.is_some() {
+        let table = SecurityFunctionTable::builder().package(&kerberos);
+        return Ok(table.context_sealer(sealer).build()?);
+    }
     if package == Package::Kerberos {
         return Ok(trihound::security_function_table(&kerberos)?);
     }
-    Ok(Packages::new(&kerberos, &ntlm()?, NegotiatePolicy::default())?.table()?)
+    Ok(
+        Packages::new(&kerberos, &ntlm()?, NegotiatePolicy::default())?
+            .with_context_sealer(sealer)
+            .table()?,
+    )
 }
 
 /// `user=` may be a name alone, `name@REALM` or `DOMAIN\name`.
@@ -220,6 +259,11 @@ fn initiate(arguments: &Arguments, flags: &Flags) -> Result<(), Failure> {
     }
     connect(&mut initiator, &mut transport, &mut wire)?;
     let context = initiator.into_context()?;
+    if let Some(key) = &side.key {
+        exchange::speak_first(&context, &mut wire, flags)?;
+        report::success(arguments, &context)?;
+        return moved::send(arguments, &context, key, wire);
+    }
     if !flags.no_data {
         exchange::speak(&context, &mut wire, flags)?;
     }
@@ -295,6 +339,11 @@ fn serve(
         }
     }
     let context: SecurityContext = acceptor.into_context()?;
+    if let Some(key) = &side.key {
+        exchange::answer_first(&context, &mut wire, flags)?;
+        report::success(arguments, &context)?;
+        return moved::send(arguments, &context, key, wire);
+    }
     if !flags.no_data {
         exchange::answer(&context, &mut wire, flags)?;
     }

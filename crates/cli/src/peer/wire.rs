@@ -19,6 +19,30 @@ impl Wire {
         Ok(Self(stream))
     }
 
+    /// The connection as a child's standard output.
+    #[cfg(unix)]
+    pub(crate) fn into_stdio(self) -> io::Result<std::process::Stdio> {
+        Ok(std::os::fd::OwnedFd::from(self.0).into())
+    }
+
+    /// The connection that a parent gave as standard output.
+    #[cfg(unix)]
+    pub(crate) fn of_stdout() -> io::Result<Self> {
+        use std::os::fd::AsFd;
+        let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+        Self::new(TcpStream::from(stdout))
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn into_stdio(self) -> io::Result<std::process::Stdio> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn of_stdout() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub(crate) fn send(&mut self, frame: &[u8]) -> io::Result<()> {
         let length = u32::try_from(frame.len())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the frame is too long"))?;
