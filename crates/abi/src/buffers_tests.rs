@@ -51,7 +51,7 @@ fn descriptors_that_cannot_be_are_refused() {
             ..good
         },
         c::SecBufferDesc {
-            pBuffers: buffers.as_mut_ptr().wrapping_byte_add(1),
+            pBuffers: good.pBuffers.wrapping_byte_add(1),
             ..good
         },
     ];
