@@ -329,11 +329,13 @@ int wrong_identities(const provider *self);
 
 static int begin(subject *at)
 {
+    int done;
     memset(at, 0, sizeof *at);
     provider_from_names(&at->self, 0);
     usual_setting(&at->how, "Kerberos", NULL);
     at->how.asked = ISC_REQ_MUTUAL_AUTH | ISC_REQ_INTEGRITY | ISC_REQ_CONFIDENTIALITY;
-    return CHECK(establish(&at->self, &at->how, &at->s), "client %s, server %s", status_name((uint32_t)at->s.client_status),
+    done = establish(&at->self, &at->how, &at->s);
+    return CHECK(done, "client %s, server %s", status_name((uint32_t)at->s.client_status),
                  status_name((uint32_t)at->s.server_status));
 }
 

@@ -180,7 +180,8 @@ static void images(const provider *self, const setting *how, session *s)
         s->server = made;
         s->has_server = 1;
     }
-    CHECK_STATUS(self->a.FreeContextBuffer(packed.pvBuffer), SEC_E_OK, "FreeContextBuffer");
+    CHECK_STATUS(self->a.FreeContextBuffer(packed.pvBuffer), SEC_E_OK, "FreeContextBuffer of an image");
+    CHECK_STATUS(self->a.FreeContextBuffer(token), SEC_E_OK, "FreeContextBuffer of its token");
 }
 
 int truncated_arguments(const provider *self, const char *package, const char *list)
@@ -188,12 +189,14 @@ int truncated_arguments(const provider *self, const char *package, const char *l
     setting how;
     session s;
     unsigned before = failed_checks;
+    int done;
     usual_setting(&how, package, list);
     how.asked = ISC_REQ_MUTUAL_AUTH | ISC_REQ_INTEGRITY | ISC_REQ_CONFIDENTIALITY;
     tokens(self, &how);
     small_output(self, &how);
     bindings(self, &how);
-    if (CHECK(establish(self, &how, &s), "client %s, server %s", status_name((uint32_t)s.client_status), status_name((uint32_t)s.server_status))) {
+    done = establish(self, &how, &s);
+    if (CHECK(done, "client %s, server %s", status_name((uint32_t)s.client_status), status_name((uint32_t)s.server_status))) {
         messages(self, &s);
         images(self, &how, &s);
     }

@@ -142,7 +142,15 @@ fn the_structures_of_windows_lie_as_the_librarys_do() {
     for compiler in ["x86_64-w64-mingw32-gcc", "i686-w64-mingw32-gcc"] {
         let there = Command::new(compiler).arg("--version").output().is_ok();
         if there {
-            takes(&[compiler, "-std=gnu11", "-D_WIN32_WINNT=0x0A00", "-D_SEC_WINNT_AUTH_TYPES"], &source);
+            takes(
+                &[
+                    compiler,
+                    "-std=gnu11",
+                    "-D_WIN32_WINNT=0x0A00",
+                    "-D_SEC_WINNT_AUTH_TYPES",
+                ],
+                &source,
+            );
         } else {
             eprintln!("not run: {compiler} is not installed");
         }

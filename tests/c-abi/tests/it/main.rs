@@ -1,7 +1,7 @@
 //! The C interface from C: the header, programs that load the library, the examples, what is installed, and memory.
 //!
-//! It needs gcc, and makes the library and the program `trihound` unless TRIHOUND_SSPI_LIBRARY and TRIHOUND_PROGRAM say
-//! where they are. With TRIHOUND_PEERS=required a tool that is not there is a failure; else its tests say that they did not
+//! It needs gcc, and makes the library, the program `trihound` and the examples of the crate `trihound` unless
+//! TRIHOUND_SSPI_LIBRARY, TRIHOUND_PROGRAM and TRIHOUND_EXAMPLES (a folder) say where they are. With TRIHOUND_PEERS=required a tool that is not there is a failure; else its tests say that they did not
 //! run.
 #![allow(
     clippy::unwrap_used,

@@ -7,21 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::tools::{Scratch, program};
 
-const REALM: &str = r#"
-realm = "C.TEST"
-
-[[principal]]
-name = "alice"
-password = "Wonder-Land-7"
-
-[[principal]]
-name = "carol"
-password = "Old-Password-1"
-
-[[principal]]
-name = "host/localhost"
-ok_as_delegate = true
-"#;
+const REALM: &str = include_str!("../../realm.toml");
 
 /// One realm and one login; ends with the value.
 pub(crate) struct Realm {

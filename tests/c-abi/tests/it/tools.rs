@@ -140,6 +140,21 @@ fn built() -> PathBuf {
     own.parent().and_then(Path::parent).unwrap().to_path_buf()
 }
 
+/// The folder with the examples of the crate `trihound`.
+pub(crate) fn build_examples() -> PathBuf {
+    static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
+    let folder = EXAMPLES.get_or_init(|| {
+        env::var_os("TRIHOUND_EXAMPLES").map_or_else(
+            || {
+                build("trihound", "--examples");
+                built().join("examples")
+            },
+            PathBuf::from,
+        )
+    });
+    folder.clone()
+}
+
 /// libtrihound_sspi.
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
