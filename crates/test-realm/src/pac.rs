@@ -156,7 +156,10 @@ impl Session<'_> {
             sid.and_then(|sid| sid.split_relative_id())
                 .is_some_and(|(domain, _)| Some(domain) == self.realm.domain_sid)
         };
-        let groups = pac.logon_info().into_iter().flat_map(|info| info.groups());
+        let groups = pac
+            .logon_info()
+            .into_iter()
+            .flat_map(KerbValidationInfo::groups);
         let claims_ours = of_domain(pac.user_sid())
             || groups
                 .map(|group| group.sid)

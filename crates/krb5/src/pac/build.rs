@@ -119,29 +119,8 @@ impl PacBuilder {
             PacBufferType::SERVER_SIGNATURE,
             PacBufferType::KDC_SIGNATURE,
         ] {
-            let Some((_, key)) = wanted.iter().find(|(found, _)| *found == buffer_type) else {
-                continue;
-            };
-            let server = signature(&bytes, PacBufferType::SERVER_SIGNATURE);
-            let data = match buffer_type {
-                PacBufferType::TICKET_SIGNATURE => signed_ticket.as_slice(),
-                PacBufferType::KDC_SIGNATURE => server
-                    .and_then(|place| bytes.get(place))
-                    .unwrap_or_default(),
-                // The signatures that are to be zero have not been made yet.
-                _ => bytes.as_slice(),
-            };
-            let checksum = key
-                .checksum(
-                    KeyUsage::KERB_NON_KERB_CKSUM_SALT,
-                    key.required_checksum(),
-                    data,
-                )
-                .map_err(Error::crypto("signing of a PAC"))?;
-            if let Some(place) = signature(&bytes, buffer_type)
-                && let Some(place) = bytes.get_mut(place)
-            {
-                place.copy_from_slice(&checksum);
+            if let Some((_, key)) = wanted.iter().find(|(found, _)| *found == buffer_type) {
+                fill(&mut bytes, buffer_type, key, &signed_ticket)?;
             }
         }
         insert(ticket, &bytes)
@@ -186,6 +165,34 @@ fn unsigned(key: &Key) -> Vec<u8> {
     let length = key.profile().checksum_length;
     bytes.resize(PacSignatureData::TYPE_LENGTH.saturating_add(length), 0);
     bytes
+}
+
+/// Makes one signature in its place.
+fn fill(
+    bytes: &mut [u8],
+    buffer_type: PacBufferType,
+    key: &Key,
+    ticket: &[u8],
+) -> Result<(), Error> {
+    let server = signature(bytes, PacBufferType::SERVER_SIGNATURE);
+    let data = match buffer_type {
+        PacBufferType::TICKET_SIGNATURE => ticket,
+        PacBufferType::KDC_SIGNATURE => server
+            .and_then(|place| bytes.get(place))
+            .unwrap_or_default(),
+        // The signatures that are to be zero have not been made yet.
+        _ => bytes,
+    };
+    let usage = KeyUsage::KERB_NON_KERB_CKSUM_SALT;
+    let checksum = key
+        .checksum(usage, key.required_checksum(), data)
+        .map_err(Error::crypto("signing of a PAC"))?;
+    if let Some(place) = signature(bytes, buffer_type)
+        && let Some(place) = bytes.get_mut(place)
+    {
+        place.copy_from_slice(&checksum);
+    }
+    Ok(())
 }
 
 /// Where the checksum of that signature is.
