@@ -254,6 +254,10 @@ mod manual {
     struct Ntlm;
     #[doc = include_str!("../../../docs/manual/negotiate.md")]
     struct Negotiate;
+    #[doc = include_str!("../../../docs/manual/passwords.md")]
+    struct Passwords;
+    #[doc = include_str!("../../../docs/manual/export.md")]
+    struct Export;
     #[doc = include_str!("../../../docs/manual/delegation.md")]
     struct Delegation;
     #[doc = include_str!("../../../docs/manual/authorization.md")]
