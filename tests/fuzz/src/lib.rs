@@ -43,11 +43,13 @@ pub const TARGETS: &[Target] = &[
     target("ntlm-acceptor", 1024, targets::ntlm_handshake::acceptor),
     target("negotiate-initiator", 1024, targets::negotiate::initiator),
     target("negotiate-acceptor", 1024, targets::negotiate::acceptor),
+    target("images", 2048, targets::images::run),
     target("initiator", 1024, targets::initiator::run),
     target("acceptor", 1024, targets::acceptor::run),
     target("as-exchange", 1024, targets::as_exchange::run),
     target("tgs-exchange", 1024, targets::tgs_exchange::run),
     target("kdc", 1024, targets::kdc::run),
+    target("kpasswd", 1024, targets::kpasswd::run),
     target("dns-reply", 1024, targets::dns_reply::run),
     target("kkdcp", 1024, targets::kkdcp::run),
 ];
