@@ -10,7 +10,10 @@ use trihound::environment::{read_keytab, write_keytab};
 use trihound_crypto::danger::only_with_weak;
 use trihound_crypto::{Enctype, EnctypePolicy};
 use trihound_krb5::config::parse_duration;
-use trihound_test_realm::{Policy, PrincipalOptions, TestKdcServer, TestRealm, TestRealmBuilder};
+use trihound_sansio::Timestamp;
+use trihound_test_realm::{
+    PasswordRules, Policy, PrincipalOptions, TestKdcServer, TestRealm, TestRealmBuilder,
+};
 
 use crate::outcome::{Failure, finish, say, write_out};
 
@@ -37,6 +40,11 @@ struct Settings {
     max_life: Option<String>,
     max_renewable_life: Option<String>,
     enctypes: Option<Vec<String>>,
+    /// What new passwords have to have; by default nothing.
+    min_password_length: Option<usize>,
+    /// Who may set the passwords of others.
+    #[serde(default)]
+    password_administrators: Vec<String>,
     /// rc4-hmac among `enctypes` works only with this.
     #[serde(default)]
     allow_weak_enctypes: bool,
@@ -66,6 +74,9 @@ struct PrincipalSettings {
     locked: bool,
     #[serde(default)]
     ok_as_delegate: bool,
+    /// The password has to be changed first.
+    #[serde(default)]
+    password_expired: bool,
 }
 
 fn yes() -> bool {
@@ -99,9 +110,10 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         write_keytab(path, &realm.keytab(&names)?)?;
     }
     say(format_args!(
-        "realm {} on {} (UDP and TCP)",
+        "realm {} on {}, passwords on {} (UDP and TCP)",
         realm.name(),
-        server.address()
+        server.address(),
+        server.kpasswd_address()
     ))?;
     if arguments.krb5_conf.is_none() {
         write_out(format!("\n{}", server.krb5_conf()).as_bytes())?;
@@ -126,6 +138,11 @@ fn build(settings: &Settings, directory: Option<&Path>) -> Result<Arc<TestRealm>
     if let Some(text) = &settings.max_renewable_life {
         policy.max_renewable_life = length("max_renewable_life", text)?;
     }
+    let rules = PasswordRules::at_least(settings.min_password_length.unwrap_or_default(), 0);
+    policy.passwords = settings
+        .password_administrators
+        .iter()
+        .fold(rules, PasswordRules::administrator);
     let mut builder = TestRealm::builder(&settings.realm).policy(policy);
     if let Some(names) = &settings.enctypes {
         builder = builder.enctypes(enctype_policy(names, settings.allow_weak_enctypes)?);
@@ -152,6 +169,9 @@ fn add(
     options.requires_preauth = settings.requires_preauth;
     options.locked = settings.locked;
     options.ok_as_delegate = settings.ok_as_delegate;
+    if settings.password_expired {
+        options = options.password_expires(Timestamp::default());
+    }
     options.salt = settings.salt.as_ref().map(|salt| salt.clone().into_bytes());
     options.enctypes = match &settings.enctypes {
         Some(names) => Some(enctype_policy(names, allow_weak)?.enctypes().to_vec()),

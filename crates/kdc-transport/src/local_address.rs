@@ -56,3 +56,77 @@ fn towards(server: &Server, resolver: &dyn Resolve) -> Option<IpAddr> {
         Some(socket.local_addr().ok()?.ip())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use trihound_krb5::config::RealmConfig;
+    use trihound_sansio::{Transport, TransportHint};
+
+    use super::*;
+    use crate::dns::{Answer, RecordType, ResolveError};
+    use crate::{KdcTransport, Limits};
+
+    /// A network in which one name has an address.
+    #[derive(Debug)]
+    struct Names;
+
+    impl Resolve for Names {
+        fn query(&self, name: &str, _: RecordType) -> Result<Answer, ResolveError> {
+            panic!("{name} is configured");
+        }
+
+        fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+            match host {
+                "pw.example" => Ok(vec![Ipv4Addr::new(127, 0, 0, 9).into()]),
+                _ => Err(io::Error::other("no such host")),
+            }
+        }
+    }
+
+    fn asked(servers: &[&str]) -> Result<Vec<u8>, TransportFailure> {
+        let mut config = Config::default();
+        config.realms.insert(
+            "R.EXAMPLE".to_owned(),
+            RealmConfig {
+                kpasswd_servers: servers.iter().map(|&server| server.to_owned()).collect(),
+                ..RealmConfig::default()
+            },
+        );
+        let limits = Limits::from_config(&config);
+        KdcTransport::with_limits(Arc::new(config), limits)
+            .with_resolver(Arc::new(Names))
+            .round_trip(&ExchangeRequest {
+                service: Service::LocalAddress,
+                realm: "R.EXAMPLE".to_owned(),
+                message: Vec::new(),
+                hint: TransportHint::Any,
+                route: None,
+            })
+    }
+
+    #[test]
+    fn the_address_is_the_one_towards_the_password_service() {
+        for servers in [
+            &["127.0.0.1:464"][..],
+            &["pw.example"],
+            &["nowhere.example", "pw.example"],
+        ] {
+            assert_eq!(asked(servers).unwrap(), [127, 0, 0, 1], "{servers:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_way_there_is_no_address() {
+        for servers in [
+            &["nowhere.example"][..],
+            &["https://proxy.example/KdcProxy"],
+        ] {
+            let failure = asked(servers).unwrap_err();
+            assert_eq!(failure.realm, "R.EXAMPLE");
+            assert!(failure.attempts[0].contains(".example"), "{failure}");
+        }
+    }
+}

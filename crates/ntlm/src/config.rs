@@ -154,6 +154,15 @@ impl NtlmConfig {
         self
     }
 
+    /// Whether passwords can be changed: somebody keeps accounts here, and the policy lets clients use them.
+    pub(crate) fn changes_passwords(&self) -> bool {
+        self.policy.incoming.permits_any()
+            && self
+                .verifier
+                .as_ref()
+                .is_some_and(|verifier| verifier.changes_passwords())
+    }
+
     /// Sets where initiators get their credential who acquire without an identity.
     #[must_use]
     pub fn with_credential_source(mut self, source: Arc<dyn NtlmCredentialSource>) -> Self {

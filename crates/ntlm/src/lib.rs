@@ -38,6 +38,7 @@ mod initiator;
 pub mod message;
 mod ntlm_v1;
 mod package;
+mod password;
 mod policy;
 mod query;
 pub mod session;
@@ -61,6 +62,6 @@ pub use session::{SIGNATURE_LENGTH, SessionError, SessionSecurity, Unsealed};
 pub use trihound_crypto::ntlm::NtHash;
 pub use verifier::{
     Account, AccountFileError, AccountKind, AccountLineFault, HashFile, LocalVerifier,
-    MemoryAccounts, NtlmAccounts, NtlmAccountsOpener, NtlmLogon, NtlmVerifier, SamFile, UserFile,
-    Verification, VerifiedAccount,
+    MemoryAccounts, NtlmAccounts, NtlmAccountsOpener, NtlmLogon, NtlmPasswordChange, NtlmVerifier,
+    PasswordChange, SamFile, UserFile, Verification, VerifiedAccount,
 };

@@ -7,10 +7,10 @@ use trihound_sansio::Reply;
 use trihound_secret::SecretBytes;
 use trihound_sspi::image::ContextImage;
 use trihound_sspi::{
-    AcceptRequest, AccessToken, AcquireRequest, ContextAttribute, ContextAttributeValue,
-    CredentialAttribute, CredentialAttributeValue, Expiry, ExportFlags, FunctionSet,
-    InitializeRequest, MechanismInfo, SecBufferDesc, SecPkgCapabilities, SecPkgInfo,
-    SecurityPackage, SettingFields, Step,
+    AcceptRequest, AccessToken, AcquireRequest, BoxedExchange, ChangePasswordRequest,
+    ContextAttribute, ContextAttributeValue, CredentialAttribute, CredentialAttributeValue, Expiry,
+    ExportFlags, FunctionSet, InitializeRequest, MechanismInfo, SecBufferDesc, SecPkgCapabilities,
+    SecPkgInfo, SecurityPackage, SettingFields, Step,
 };
 
 use crate::acquire;
@@ -20,7 +20,7 @@ use crate::credential::NtlmCredential;
 use crate::error::{ContextError, PolicyError, sspi_error};
 use crate::event::Direction;
 use crate::message::is_ntlmssp;
-use crate::{acceptor, export, initiator, query};
+use crate::{acceptor, export, initiator, password, query};
 
 /// `wRPCID` of NTLM: RPC_C_AUTHN_WINNT.
 const RPC_ID: u16 = 10;
@@ -116,12 +116,24 @@ impl SecurityPackage for Ntlm {
     }
 
     fn functions(&self) -> FunctionSet {
-        FunctionSet::REQUIRED
+        let mut functions = FunctionSet::REQUIRED
             | FunctionSet::QUERY_CREDENTIALS_ATTRIBUTES
             | FunctionSet::ADD_CREDENTIALS
             | FunctionSet::QUERY_SECURITY_CONTEXT_TOKEN
             | FunctionSet::EXPORT_SECURITY_CONTEXT
-            | FunctionSet::IMPORT_SECURITY_CONTEXT
+            | FunctionSet::IMPORT_SECURITY_CONTEXT;
+        functions.set(
+            FunctionSet::CHANGE_ACCOUNT_PASSWORD,
+            self.config.changes_passwords(),
+        );
+        functions
+    }
+
+    fn change_account_password(
+        &self,
+        request: ChangePasswordRequest<'_>,
+    ) -> Result<BoxedExchange, trihound_sspi::Error> {
+        password::change(request, &self.config)
     }
 
     fn mechanism(&self) -> Option<&MechanismInfo> {

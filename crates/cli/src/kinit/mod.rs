@@ -203,22 +203,30 @@ fn log_in(arguments: &Arguments, config: &Arc<Config>) -> Result<(), Failure> {
     if arguments.addresses || !config.login_defaults(realm).noaddresses {
         environment.addresses = local_addresses()?.into();
     }
+    let start_time = arguments
+        .start
+        .map(|start| later(start, SystemClock.now()))
+        .transpose()?;
     let secret = secret(arguments, config, &client)?;
+    // A password that has expired is needed once more.
     let typed = match &secret {
         ClientSecret::Password(password) => Some(password.duplicate()),
         ClientSecret::Keys(_) => None,
     };
     let log_in = |secret| {
-        let request = request(arguments, &environment, &client, service.as_ref(), secret)?;
-        let outcome = AsExchange::begin(request, &environment)
+        let mut request = request(arguments, &environment, &client, secret);
+        request.service.clone_from(&service);
+        request.start_time = start_time;
+        // As MIT's kinit: with a ticket that begins later more such may be got.
+        request.options.allow_postdate = start_time.is_some();
+        AsExchange::begin(request, &environment)
             .map_err(trihound_sansio::DriveError::Protocol)
-            .and_then(|exchange| drive(exchange, kdc_transport(Arc::clone(config))));
-        Ok::<_, Failure>(outcome)
+            .and_then(|exchange| drive(exchange, kdc_transport(Arc::clone(config))))
     };
-    let outcome = match (log_in(secret)?, typed) {
+    let outcome = match (log_in(secret), typed) {
         (Err(error), Some(typed)) if expired::is_expired(&error) => {
             match expired::change(&client, typed, config, &environment) {
-                Ok(Some(password)) => log_in(ClientSecret::Password(password))?,
+                Ok(Some(password)) => log_in(ClientSecret::Password(password)),
                 Ok(None) => Err(error),
                 Err(why) => return Err(why.context(failed(error, doing))),
             }
@@ -297,23 +305,14 @@ fn request(
     arguments: &Arguments,
     environment: &Environment,
     client: &Principal,
-    service: Option<&Principal>,
     secret: ClientSecret,
-) -> Result<AsRequest, Failure> {
-    let start_time = arguments
-        .start
-        .map(|start| later(start, SystemClock.now()))
-        .transpose()?;
+) -> AsRequest {
     let mut request = AsRequest::configured(client.clone(), secret, environment);
-    request.service = service.cloned();
-    request.start_time = start_time;
     let options = &mut request.options;
     options.forwardable =
         (options.forwardable || arguments.forwardable) && !arguments.not_forwardable;
     options.proxiable = (options.proxiable || arguments.proxiable) && !arguments.not_proxiable;
     options.canonicalize |= arguments.canonicalize;
-    // As MIT's kinit: with a ticket that begins later more such may be got.
-    options.allow_postdate = start_time.is_some();
     options.request_pac = match (arguments.request_pac, arguments.no_request_pac) {
         (true, _) => Some(true),
         (_, true) => Some(false),
@@ -328,7 +327,7 @@ fn request(
     } else if arguments.no_addresses {
         request.addresses.clear();
     }
-    Ok(request)
+    request
 }
 
 /// RFC 4120 3.1.3: a KDC takes a start that is past for now, which is not what was asked for.

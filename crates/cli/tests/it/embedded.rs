@@ -15,9 +15,11 @@ struct Kdc {
 impl Kdc {
     fn start() -> Self {
         let scratch = Scratch::new();
-        let realm = "realm = \"TEST.EXAMPLE\"\n\
+        let realm = "realm = \"TEST.EXAMPLE\"\nmin_password_length = 6\n\
+            password_administrators = [\"bob\"]\n\
             [[principal]]\nname = \"alice\"\npassword = \"secret\"\n\
             [[principal]]\nname = \"bob\"\npassword = \"secret\"\n\
+            [[principal]]\nname = \"late\"\npassword = \"secret\"\npassword_expired = true\n\
             [[principal]]\nname = \"host/localhost\"\n";
         fs::write(scratch.path().join("realm.toml"), realm).unwrap();
         let arguments = [
@@ -130,4 +132,77 @@ fn a_whole_session_in_a_collection() {
         some.stdout
             .starts_with("host/localhost@TEST.EXAMPLE: kvno = ")
     );
+}
+
+/// The password service of the embedded KDC: statuses and words are MIT's.
+#[test]
+fn passwords_are_changed_and_refused() {
+    let kdc = Kdc::start();
+    let change = |typed: &[&str], arguments: &[&str]| {
+        let typed: String = typed.iter().map(|line| format!("{line}\n")).collect();
+        kdc.run(&typed, &[&["kpasswd"], arguments].concat())
+    };
+    let short = change(&["secret", "short", "short"], &["alice"]);
+    assert_eq!(short.status, Some(2), "{short:?}");
+    assert!(
+        short.stdout.contains(
+            "Password change rejected: New password is too short. Please choose a password which is at least 6"
+        ),
+        "{short:?}"
+    );
+    change(&["wrong", "longer", "longer"], &["alice"]).refused(
+        1,
+        "kpasswd: Password incorrect while getting initial ticket: ",
+    );
+    change(&["secret", "longer", "other"], &["alice"])
+        .refused(1, "kpasswd: Password mismatch while reading password");
+    change(&["secret"], &["alice"]).refused(1, "standard input is at its end");
+    change(&["secret", "longer", "longer"], &["--no-such-option"]).refused(1, "kpasswd: ");
+    let denied = change(
+        &["secret", "longer", "longer"],
+        &["--admin-principal", "alice", "bob"],
+    );
+    assert_eq!(denied.status, Some(2), "{denied:?}");
+    assert!(denied.stdout.contains("Access denied"), "{denied:?}");
+    let done = change(&["secret", "longer", "longer"], &["alice"]);
+    assert!(done.said().ends_with("Password changed.\n"), "{done:?}");
+    kdc.run("longer\n", &["kinit", "alice"]).said();
+    // Without a name it is the cache's principal.
+    let done = change(&["longer", "longest", "longest"], &[]);
+    assert!(done.said().contains("Password for alice@TEST.EXAMPLE: "));
+    change(
+        &["secret", "set by bob", "set by bob"],
+        &["--admin-principal", "bob", "alice"],
+    )
+    .said();
+    kdc.run("set by bob\n", &["kinit", "alice"]).said();
+}
+
+#[test]
+fn kinit_changes_a_password_that_has_expired() {
+    let kdc = Kdc::start();
+    kdc.run("secret\n", &["kinit", "late"]).refused(
+        1,
+        "kinit: Password has expired while getting initial credentials: ",
+    );
+    let three = "secret\na\na\nlonger\nother\nb\nb\n";
+    let failed = kdc.run(three, &["kinit", "late"]);
+    failed.refused(1, "Password change failed: Password change rejected: ");
+    assert!(
+        failed
+            .stdout
+            .contains("Password mismatch.  Please try again.")
+    );
+    let done = kdc.run("secret\nlonger\nlonger\n", &["kinit", "late"]);
+    assert!(
+        done.said()
+            .contains("Password expired.  You must change it now.\n"),
+        "{done:?}"
+    );
+    let shown = kdc.run("", &["klist"]).said().to_owned();
+    assert!(
+        shown.contains("Default principal: late@TEST.EXAMPLE\n"),
+        "{shown}"
+    );
+    kdc.run("longer\n", &["kinit", "late"]).said();
 }

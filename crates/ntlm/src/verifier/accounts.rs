@@ -3,6 +3,9 @@
 use trihound_crypto::ntlm::{NtHash, simple_uppercase};
 use trihound_secret::SecretString;
 
+use super::change::NtlmPasswordChange;
+use crate::error::VerifierFailure;
+
 /// An account and the hash of its password.
 #[derive(Debug)]
 pub struct Account {
@@ -21,6 +24,23 @@ pub trait NtlmAccounts: Send + Sync {
     ///
     /// The answer should take the same time for any name: it is part of what a client can measure.
     fn find(&self, user: &str, domain: &str, domain_is_own: bool) -> Option<Account>;
+
+    /// Whether the passwords can be changed here.
+    fn changes_passwords(&self) -> bool {
+        false
+    }
+
+    /// Gives an account a new password, if the caller knows the old one; only called where
+    /// [`Self::changes_passwords`].
+    ///
+    /// # Errors
+    ///
+    /// [`VerifierFailure::LogonFailed`] for an unknown account as for a wrong old password.
+    fn change_password(&self, _change: &NtlmPasswordChange) -> Result<(), VerifierFailure> {
+        Err(VerifierFailure::Unavailable {
+            reason: "these accounts are not changed here".to_owned(),
+        })
+    }
 }
 
 /// Accounts in memory.
@@ -73,6 +93,18 @@ impl MemoryAccounts {
     #[must_use]
     pub fn accounts(&self) -> &[Account] {
         &self.accounts
+    }
+
+    /// The first account of this domain and name gets another hash; whether there is one.
+    pub(crate) fn set_nt_hash(&mut self, domain: &str, user: &str, nt_hash: NtHash) -> bool {
+        let is_meant = |account: &&mut Account| account.domain == domain && account.user == user;
+        match self.accounts.iter_mut().find(is_meant) {
+            Some(account) => {
+                account.nt_hash = nt_hash;
+                true
+            }
+            None => false,
+        }
     }
 
     pub(crate) fn push(&mut self, account: Account) {

@@ -25,8 +25,8 @@ pub struct AccountFileError {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AccountLineFault {
-    /// There are fewer than two colons.
-    #[error("it has fewer than two colons")]
+    /// There are fewer colons than the form has.
+    #[error("it has too few colons")]
     TooFewFields,
     /// The second field is empty.
     #[error("it names no user")]

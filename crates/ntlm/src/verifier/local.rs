@@ -4,14 +4,18 @@ use trihound_crypto::ntlm::NtHash;
 use trihound_sansio::{Exchange, Progress, Reply};
 use trihound_secret::constant_time_eq;
 
-use super::{NtlmAccounts, NtlmLogon, NtlmVerifier, Verification, VerifiedAccount};
+use super::change::Changed;
+use super::{
+    NtlmAccounts, NtlmLogon, NtlmPasswordChange, NtlmVerifier, PasswordChange, Verification,
+    VerifiedAccount,
+};
 use crate::compute::{self, SessionKey};
 use crate::danger;
 use crate::error::VerifierFailure;
 
 /// Whose hash stands in where there is no such account. Nobody logs in with it: the account's absence
 /// is remembered apart.
-const NOBODY: [u8; 16] = [0x6e; 16];
+pub(super) const NOBODY: [u8; 16] = [0x6e; 16];
 
 /// What a guest is called: the name of Windows' own account for them.
 const GUEST: &str = "Guest";
@@ -96,6 +100,14 @@ fn prove_v1(hash: &NtHash, logon: &NtlmLogon, extended: bool) -> Option<SessionK
 impl<A: NtlmAccounts> NtlmVerifier for LocalVerifier<A> {
     fn verify(&self, logon: NtlmLogon) -> Verification {
         Box::new(Decided(Some(self.decide(&logon))))
+    }
+
+    fn changes_passwords(&self) -> bool {
+        self.accounts.changes_passwords()
+    }
+
+    fn change_password(&self, change: NtlmPasswordChange) -> PasswordChange {
+        Box::new(Changed(Some(self.accounts.change_password(&change))))
     }
 }
 

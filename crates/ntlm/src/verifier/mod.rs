@@ -1,6 +1,7 @@
 //! Who says whether a client's response is right.
 
 mod accounts;
+mod change;
 mod files;
 mod local;
 
@@ -11,6 +12,7 @@ use trihound_sansio::Exchange;
 use trihound_secret::SecretArray;
 
 pub use accounts::{Account, MemoryAccounts, NtlmAccounts};
+pub use change::{NtlmPasswordChange, PasswordChange};
 pub use files::{AccountFileError, AccountLineFault, HashFile, SamFile, UserFile};
 pub use local::LocalVerifier;
 
@@ -25,6 +27,18 @@ pub type Verification = Box<dyn Exchange<Output = VerifiedAccount, Error = Verif
 pub trait NtlmVerifier: Send + Sync {
     /// Begins to verify one logon.
     fn verify(&self, logon: NtlmLogon) -> Verification;
+
+    /// Whether it can give accounts new passwords.
+    fn changes_passwords(&self) -> bool {
+        false
+    }
+
+    /// Begins to give an account a new password; only called where [`Self::changes_passwords`].
+    fn change_password(&self, _change: NtlmPasswordChange) -> PasswordChange {
+        Box::new(change::Changed(Some(Err(VerifierFailure::Unavailable {
+            reason: "it changes no passwords".to_owned(),
+        }))))
+    }
 }
 
 /// Opens the accounts that a credential's settings name.

@@ -21,6 +21,7 @@ mod forge;
 mod handshake;
 mod limits;
 mod messages;
+mod password;
 mod policy;
 mod relays;
 mod session;

@@ -9,6 +9,7 @@
 mod adversary;
 mod authentication;
 mod client;
+mod kpasswd;
 #[cfg(target_os = "linux")]
 mod mit;
 mod ours;

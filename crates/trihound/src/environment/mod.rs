@@ -13,6 +13,7 @@ mod load;
 mod lock;
 mod names;
 mod ntlm;
+mod ntlm_change;
 mod opener;
 mod privilege;
 mod store;

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 use trihound_ntlm::{
     Account, AccountFileError, HashFile, LocalVerifier, NtlmAccounts, NtlmAccountsOpener,
-    NtlmConfig, NtlmCredential, NtlmCredentialSource, NtlmLogon, NtlmPolicy, NtlmRule,
-    NtlmVerifier, SamFile, ServerNames, UserFile, Verification, VerifiedAccount, VerifierFailure,
+    NtlmConfig, NtlmCredential, NtlmCredentialSource, NtlmLogon, NtlmPasswordChange, NtlmPolicy,
+    NtlmRule, NtlmVerifier, PasswordChange, SamFile, ServerNames, UserFile, Verification,
+    VerifiedAccount, VerifierFailure,
 };
 use trihound_sansio::{Exchange, Progress, Reply};
 use trihound_secret::SecretBytes;
@@ -222,6 +223,19 @@ impl NtlmAccountFiles {
         self.read().map(|_| ())
     }
 
+    /// What is in the files now.
+    pub(super) fn accounts(&self) -> Result<Accounts, NtlmEnvironmentError> {
+        self.read()
+    }
+
+    pub(super) fn users_path(&self) -> Option<&Path> {
+        self.users.as_ref().map(|file| file.path.as_path())
+    }
+
+    pub(super) fn hashes_path(&self) -> Option<&Path> {
+        self.hashes.as_ref().map(|file| file.path.as_path())
+    }
+
     fn read(&self) -> Result<Accounts, NtlmEnvironmentError> {
         Ok(Accounts {
             users: self.users.as_ref().map(Watched::current).transpose()?,
@@ -232,9 +246,9 @@ impl NtlmAccountFiles {
 }
 
 /// What was in the files at one moment.
-struct Accounts {
-    users: Option<Arc<UserFile>>,
-    hashes: Option<Arc<HashFile>>,
+pub(super) struct Accounts {
+    pub(super) users: Option<Arc<UserFile>>,
+    pub(super) hashes: Option<Arc<HashFile>>,
     sam: Option<Arc<SamFile>>,
 }
 
@@ -260,6 +274,32 @@ impl NtlmVerifier for NtlmAccountFiles {
                 Box::new(Unavailable(error.to_string()))
             }
         }
+    }
+
+    fn changes_passwords(&self) -> bool {
+        self.users.is_some() || self.hashes.is_some()
+    }
+
+    fn change_password(&self, change: NtlmPasswordChange) -> PasswordChange {
+        Box::new(Changed(Some(self.change(&change))))
+    }
+}
+
+/// A password change that needs no round trip.
+struct Changed(Option<Result<(), VerifierFailure>>);
+
+impl Exchange for Changed {
+    type Output = ();
+    type Error = VerifierFailure;
+
+    fn step(&mut self, _: Option<Reply<'_>>) -> Result<Progress<()>, VerifierFailure> {
+        let over = || VerifierFailure::Unavailable {
+            reason: "the password change is over already".to_owned(),
+        };
+        self.0
+            .take()
+            .unwrap_or_else(|| Err(over()))
+            .map(Progress::Done)
     }
 }
 

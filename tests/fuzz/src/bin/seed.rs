@@ -311,6 +311,13 @@ fn scripts(seeds: &mut Seeds) -> std::io::Result<()> {
                 seeds.put("tokens", &[&high, b"\x01\x05hello\x00\x00\x1c", edit, edit])?;
                 seeds.put("tokens", &[&high, b"\x01\x05hello", edit, edit])?;
                 seeds.put("krb-cred", &[&[choices % 4, enctype], edit, edit])?;
+                for kind in [2, 3, 5] {
+                    seeds.put("kpasswd", &[&[choices | 2, enctype, 1, kind], edit, edit])?;
+                }
+                seeds.put(
+                    "kpasswd",
+                    &[&[2, enctype, 1, 1], b"\x05\x00\x04why", edit, &[choices]],
+                )?;
             }
         }
     }

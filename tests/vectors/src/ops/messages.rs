@@ -6,6 +6,7 @@ use trihound_asn1::{
     KerberosTime, KrbCred, KrbError, KrbPriv, Message, PrincipalName, Realm, TgsRep, TgsReq,
 };
 use trihound_crypto::{Enctype, Key, KeyUsage};
+use trihound_krb5::kpasswd::{Frame, VERSION_SET};
 use trihound_krb5::pac::{UnverifiedPac, pac_of_ticket};
 use trihound_sansio::Timestamp;
 
@@ -243,26 +244,13 @@ fn kpasswd_parts(message: &[u8]) -> Result<(), Fault> {
             .map(drop)
             .map_err(|error| format!("ChangePasswdData: {error}"));
     }
-    // RFC 3244 2: message length, version 0xff80, length of the AP-REQ, then it and a KRB-PRIV.
-    let ([length, version, ap_length], rest) = numbers(message).ok_or("the header is cut short")?;
-    if usize::from(length) != message.len() || version != 0xff80 {
-        return Err(format!(
-            "length {length} and version {version:#06x} of {} bytes",
-            message.len()
-        ));
+    let frame = Frame::parse(message).map_err(|error| error.to_string())?;
+    if frame.version != VERSION_SET {
+        return Err(format!("version {:#06x}", frame.version));
     }
-    let (request, private) = rest
-        .split_at_checked(ap_length.into())
-        .ok_or("the AP-REQ is cut short")?;
-    ApReq::from_der(request).map_err(|error| format!("AP-REQ: {error}"))?;
-    KrbPriv::from_der(private).map_err(|error| format!("KRB-PRIV: {error}"))?;
+    ApReq::from_der(frame.ap).map_err(|error| format!("AP-REQ: {error}"))?;
+    KrbPriv::from_der(frame.body).map_err(|error| format!("KRB-PRIV: {error}"))?;
     Ok(())
-}
-
-fn numbers(message: &[u8]) -> Option<([u16; 3], &[u8])> {
-    let (header, rest) = message.split_first_chunk::<6>()?;
-    let [a, b, c, d, e, f] = *header;
-    Some(([[a, b], [c, d], [e, f]].map(u16::from_be_bytes), rest))
 }
 
 pub(super) fn kirbi(input: &Fields<'_>, output: &Fields<'_>) -> Ran {

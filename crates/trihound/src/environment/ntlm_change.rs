@@ -1,0 +1,118 @@
+//! New passwords in the files of NTLM's accounts.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use trihound_ntlm::{Account, NtHash, NtlmAccounts, NtlmPasswordChange, VerifierFailure};
+use trihound_secret::SecretBytes;
+
+use super::files::{read_bounded, write_atomically};
+use super::names::shown;
+use super::ntlm::{Accounts, NtlmAccountFiles};
+
+/// One change at a time in this process; another process that writes the same file at the same moment wins or
+/// loses as a whole.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// What the third field of a line is.
+#[derive(Clone, Copy)]
+enum Secret {
+    Password,
+    Hash,
+}
+
+impl NtlmAccountFiles {
+    /// Gives an account of the two files another password, if the caller knows the old one. The file is then
+    /// readable by its owner alone.
+    pub(super) fn change(&self, change: &NtlmPasswordChange) -> Result<(), VerifierFailure> {
+        let unavailable = |reason: String| VerifierFailure::Unavailable { reason };
+        let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+        let accounts = self
+            .accounts()
+            .map_err(|error| unavailable(error.to_string()))?;
+        let (place, account) = self.place(&accounts, change);
+        if !change.is_permitted(account.as_ref()) {
+            return Err(VerifierFailure::LogonFailed);
+        }
+        let (Some((path, kind)), Some(account)) = (place, account) else {
+            return Err(unavailable(
+                "the account is in a file that is not written here".to_owned(),
+            ));
+        };
+        // A line ends at a control character, and a password in it would end early.
+        if change.new_password.expose().chars().any(char::is_control) {
+            return Err(VerifierFailure::AccountRestricted {
+                reason: "a file of accounts can hold no password with a control character"
+                    .to_owned(),
+            });
+        }
+        rewrite(path, kind, &account, change)
+            .map_err(|error| unavailable(format!("{} cannot be written: {error}", shown(path))))
+    }
+
+    /// In which file the account is, and the account; both files are always asked.
+    fn place(
+        &self,
+        accounts: &Accounts,
+        change: &NtlmPasswordChange,
+    ) -> (Option<(&Path, Secret)>, Option<Account>) {
+        let (user, domain, own) = (&change.user, &change.domain, change.domain_is_own);
+        let users = accounts.users.as_ref();
+        let hashes = accounts.hashes.as_ref();
+        let here = users.and_then(|file| file.find(user, domain, own));
+        let there = hashes.and_then(|file| file.find(user, domain, own));
+        match (here, there) {
+            (Some(account), _) => (
+                self.users_path().map(|path| (path, Secret::Password)),
+                Some(account),
+            ),
+            (None, Some(account)) => (
+                self.hashes_path().map(|path| (path, Secret::Hash)),
+                Some(account),
+            ),
+            (None, None) => (None, accounts.find(user, domain, own)),
+        }
+    }
+}
+
+/// The same file with another third field in the account's line, and with every other byte as it was.
+fn rewrite(
+    path: &Path,
+    kind: Secret,
+    account: &Account,
+    change: &NtlmPasswordChange,
+) -> std::io::Result<()> {
+    let old = SecretBytes::from(read_bounded(path)?);
+    let head = format!("{}:{}:", account.domain, account.user);
+    let mut new = Vec::with_capacity(old.len().saturating_add(change.new_password.expose().len()));
+    for (index, line) in old.expose().split(|byte| *byte == b'\n').enumerate() {
+        if index > 0 {
+            new.push(b'\n');
+        }
+        let mark: &[u8] = if line.starts_with(b"\xef\xbb\xbf") {
+            b"\xef\xbb\xbf"
+        } else {
+            b""
+        };
+        let bare = line.strip_prefix(mark).unwrap_or(line);
+        if !bare.starts_with(head.as_bytes()) {
+            new.extend_from_slice(line);
+            continue;
+        }
+        new.extend_from_slice(mark);
+        new.extend_from_slice(head.as_bytes());
+        match kind {
+            Secret::Password => new.extend_from_slice(change.new_password.expose().as_bytes()),
+            Secret::Hash => {
+                for byte in NtHash::from_password(&change.new_password).expose() {
+                    new.extend_from_slice(format!("{byte:02x}").as_bytes());
+                }
+            }
+        }
+        if line.ends_with(b"\r") {
+            new.push(b'\r');
+        }
+    }
+    let new = SecretBytes::from(new);
+    write_atomically(path, new.expose())
+}
