@@ -350,6 +350,22 @@ fn a_route_goes_before_the_configuration() {
     assert_eq!(configured.heard(), 0);
 }
 
+/// Nobody says that a prescribed server is a primary one: one wrong password is not tried there twice.
+#[test]
+fn a_route_leads_to_no_primary_kdc() {
+    let configured = echo_udp(OTHER_AS_REP);
+    let prescribed = echo_udp(AS_REP);
+    for hint in [TransportHint::PrimaryOnly, TransportHint::PrimaryStreamOnly] {
+        let mut routed = request(hint);
+        routed.route = Some(Route(prescribed.address.to_string()));
+        let failure = transport(UDP_FIRST, &[configured.address])
+            .round_trip(&routed)
+            .unwrap_err();
+        assert_eq!(failure, TransportFailure::no_primary(&routed.realm));
+    }
+    assert_eq!((configured.heard(), prescribed.heard()), (0, 0));
+}
+
 #[test]
 fn a_name_is_resolved_and_its_addresses_are_asked_in_turn() {
     let kdc = echo_udp(AS_REP);
