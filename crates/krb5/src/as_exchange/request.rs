@@ -147,6 +147,12 @@ impl Login {
             }
             .into());
         }
+        // A service of the client's own realm, such as kadmin/changepw, is then one of that realm.
+        if let Some(service) = &mut self.service
+            && service.realm == self.client.realm
+        {
+            service.realm = realm.clone();
+        }
         self.client.realm = realm;
         self.cookie = None;
         self.rounds = 0;

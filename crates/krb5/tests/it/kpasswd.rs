@@ -284,6 +284,25 @@ fn row_85_a_ticket_granting_ticket_in_the_place_of_the_ticket_is_refused_in_the_
     );
 }
 
+/// RFC 6806 section 7: an enterprise name of another realm; its password service is that realm's.
+#[test]
+fn the_password_service_is_that_of_the_realm_that_the_client_is_led_to() {
+    let world = World::new();
+    let mut kdc = Kdc::new(&world);
+    kdc.info = vec![(AES256, Some("TEST.EXAMPLEalice"), None)];
+    let mut login = PasswordTicket::request(alice(), ClientSecret::Password(PASSWORD.into()));
+    login.options.canonicalize = true;
+    let exchange = trihound_krb5::AsExchange::begin(login, &world.environment);
+    let (result, _) = run(exchange, |request| match request.realm.as_str() {
+        REALM => kdc.error_with(error_code::KDC_ERR_WRONG_REALM, None, |error| {
+            error.crealm = Some("B.EXAMPLE".into());
+        }),
+        _ => kdc.as_reply(&request.message, |_| {}),
+    });
+    let ticket = PasswordTicket::from_outcome(result.unwrap()).unwrap();
+    assert_eq!(ticket.client().realm, "B.EXAMPLE");
+}
+
 #[test]
 fn row_86_an_ap_rep_of_somebody_else_is_refused() {
     let error = altered(DONE, |answer| answer.ap_key = key(5, AES256));
