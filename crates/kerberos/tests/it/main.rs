@@ -9,11 +9,13 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod additions;
 mod alone;
 mod attacks;
 mod attributes;
 mod buffers;
 mod credentials;
+mod delegated;
 mod delegation;
 mod delegation_attacks;
 mod export;
@@ -29,6 +31,7 @@ mod searches;
 mod settings;
 mod support;
 mod surface;
+mod two_realms;
 mod vectors;
 mod windows;
 mod world;

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod authorization;
 mod cache_lock;
 mod caches;
 mod chain;
@@ -29,6 +30,8 @@ mod kkdcp;
 mod kpasswd;
 mod logins;
 mod matrix;
+#[cfg(unix)]
+mod moving;
 mod negotiate;
 mod ntlm;
 #[cfg(target_os = "linux")]
