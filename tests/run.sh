@@ -5,8 +5,8 @@
 #
 # Installs what the peers need (the packages of missing_packages below, in Debian's names, and pyspnego by pip) if it is
 # missing and may be installed; a real peer that is absent is a failure, never a skip. --all adds what is heavy: the KDC in
-# a container where one can be had, and the domain of a Samba controller, which takes root and packages of its own. --kdc
-# says where the MIT KDC of the interop tests runs. The last line is `N passed, N failed`; the exit status is 0 only if
+# a container where one can be had, the domain of a Samba controller, and FreeRDP 3 and Wine in a Debian root of their own,
+# which take root and packages of their own. --kdc says where the MIT KDC of the interop tests runs. The last line is `N passed, N failed`; the exit status is 0 only if
 # nothing failed. Runs side by side, any number of them: ports are free ones, directories are temporary.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -64,6 +64,10 @@ missing_packages() {
   /usr/bin/python3 -c 'import gssapi' 2>/dev/null || echo python3-gssapi
   [ -e /etc/gss/mech.d/mech.ntlmssp.conf ] || echo gss-ntlmssp
   command -v curl >/dev/null || echo curl
+  command -v g++ >/dev/null || echo g++
+  command -v nm >/dev/null || echo binutils
+  command -v valgrind >/dev/null || echo valgrind
+  command -v pkg-config >/dev/null || echo pkg-config
 }
 
 # As root or through sudo without a password; otherwise says what could not be had.
@@ -170,6 +174,8 @@ run_cargo() { # WHAT ARGUMENTS...
 # For the interop crate: peers must be there, and where they are.
 export TRIHOUND_PEERS=required TRIHOUND_C_PEER=$peer TRIHOUND_PROGRAM=$target/debug/trihound TRIHOUND_KDC_SCRIPT=$kdc_script
 export TRIHOUND_FIGURES=$scratch/figures
+# For the C interface's programs.
+export TRIHOUND_SSPI_LIBRARY=$target/debug/libtrihound_sspi.so TRIHOUND_EXAMPLES=$target/debug/examples
 export KDC_MODE=$mode TRIHOUND_PROGRAM_HTTPS=$target/https/debug/trihound
 
 section "cargo test"
@@ -251,6 +257,59 @@ samba_domain() {
 if [ -n "$all" ]; then
   section "Samba domain"
   samba_domain
+fi
+
+# Adds up `... N passed, N failed` of the last line of a log.
+count_line() { # LOG STATUS WHAT
+  if [[ $(tail -n 1 "$1") =~ ([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]] && [ "${BASH_REMATCH[1]}" -gt 0 ]; then
+    passed=$((passed + BASH_REMATCH[1]))
+    failed=$((failed + BASH_REMATCH[2]))
+    [ "${BASH_REMATCH[2]}" = 0 ] || failures+=("$3")
+    [ "$2" = 0 ] || [ "${BASH_REMATCH[2]}" != 0 ] || bad "$3 ended with status $2"
+  else
+    bad "$3 ended with status $2 and no totals"
+  fi
+}
+
+# Peers of the C interface that Debian has in its next version: a root of it is kept beside what cargo builds.
+newer_debian() { # SCRIPT
+  if [ "$(id -u)" != 0 ]; then
+    bad "$1: only root can go into another Debian, and this is not root"
+    return 1
+  fi
+  command -v debootstrap >/dev/null || install_packages debootstrap || true
+  "$root/fixtures/$1" bootstrap "$target/peers/trixie" > "$scratch/trixie.log" 2>&1 && return 0
+  tail -n 20 "$scratch/trixie.log"
+  bad "$1: there is no Debian with it"
+  return 1
+}
+
+freerdp() {
+  newer_debian freerdp/rdp.sh || return
+  local status=0
+  tests/c-abi/freerdp.sh "$target/peers/trixie" "$TRIHOUND_SSPI_LIBRARY" 2>&1 | tee "$scratch/freerdp.log" || status=${PIPESTATUS[0]}
+  count_line "$scratch/freerdp.log" "$status" "FreeRDP with the library"
+}
+
+wine() {
+  local status=0 windows=x86_64-pc-windows-gnu
+  newer_debian wine/wine.sh || return
+  command -v x86_64-w64-mingw32-gcc >/dev/null || install_packages gcc-mingw-w64-x86-64 || true
+  rustup target add "$windows" 2>/dev/null
+  if ! cargo build -p trihound-abi --target "$windows"; then
+    bad "the library does not build for Windows"
+    return
+  fi
+  tests/c-abi/wine.sh "$target/peers/trixie" "$target/$windows/debug/trihound_sspi.dll" "$TRIHOUND_PROGRAM" 2>&1 \
+    | tee "$scratch/wine.log" || status=${PIPESTATUS[0]}
+  count_line "$scratch/wine.log" "$status" "the library for Windows under Wine"
+}
+
+if [ -n "$all" ]; then
+  section "FreeRDP 3 through the C interface"
+  freerdp
+  section "the C interface of Windows, under Wine"
+  wine
 fi
 
 # Prints the engine that can run a container here; podman is installed if that is all it takes.

@@ -13,9 +13,11 @@ echo Wonder-Land-7 | ./trihound kinit -f -c FILE:/srv/folder/cc alice > /dev/nul
 # The same files by the names that they have in Wine's Windows.
 export KRB5_CONFIG='Z:\srv\folder\krb5.conf' KRB5_KTNAME='FILE:Z:\srv\folder\service.keytab' KRB5CCNAME='FILE:Z:\srv\folder\cc'
 export NTLM_USER_FILE='Z:\srv\folder\ntlm-users' TRIHOUND_NTLM=allow
-status=0
+# Each part of the program is one test here; what it checks it counts itself.
+passed=0 failed=0
 for part in interfaces matrix exports arguments; do
   echo "--- $part"
-  wine ./c-abi.exe trihound_sspi.dll "$part" || status=1
+  if wine ./c-abi.exe trihound_sspi.dll "$part"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 done
-exit "$status"
+echo "Wine: $passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -124,10 +124,20 @@ static void attributes(session *s)
     SecPkgContext_NamesA narrow = { NULL };
     SecPkgContext_NamesW broad = { NULL };
     SecPkgContext_Sizes sizes;
+    SecPkgContext_Lifespan span, shorter;
     if (REACH(QueryContextAttributesA, &s->server, SECPKG_ATTR_NAMES, &narrow) == SEC_E_OK) REACH(FreeContextBuffer, narrow.sUserName);
     if (REACH(QueryContextAttributesW, &s->server, SECPKG_ATTR_NAMES, &broad) == SEC_E_OK) REACH(FreeContextBuffer, broad.sUserName);
     REACH(QueryContextAttributesExA, &s->server, SECPKG_ATTR_SIZES, &sizes, sizeof sizes);
     REACH(QueryContextAttributesExW, &s->server, SECPKG_ATTR_SIZES, &sizes, sizeof sizes);
+    /* A context may end earlier than it would. */
+    CHECK_STATUS(EXPORT(QueryContextAttributesA)(&s->server, SECPKG_ATTR_LIFESPAN, &span), SEC_E_OK, "LIFESPAN");
+    shorter = span;
+    shorter.tsExpiry.HighPart--;
+    CHECK_STATUS(EXPORT(SetContextAttributesA)(&s->server, SECPKG_ATTR_LIFESPAN, &span, 3), SEC_E_BUFFER_TOO_SMALL, "three bytes of a LIFESPAN");
+    REACH(SetContextAttributesA, &s->server, SECPKG_ATTR_LIFESPAN, &span, sizeof span);
+    REACH(SetContextAttributesW, &s->server, SECPKG_ATTR_LIFESPAN, &shorter, sizeof shorter);
+    CHECK_STATUS(EXPORT(QueryContextAttributesW)(&s->server, SECPKG_ATTR_LIFESPAN, &span), SEC_E_OK, "LIFESPAN");
+    CHECK(span.tsExpiry.HighPart == shorter.tsExpiry.HighPart, "the context ends as before");
 }
 
 static void tokens(session *s)

@@ -3,6 +3,25 @@
  * The exit status is 0 only if nothing failed; the last line tells the counts. */
 #include "abi.h"
 
+/* Real clients call some slots without looking; only these two may be NULL, since no package has them. */
+static void slots(const SecurityFunctionTableA *narrow, const SecurityFunctionTableW *broad)
+{
+    const size_t first = offsetof(SecurityFunctionTableA, EnumerateSecurityPackagesA);
+    static const size_t reserved[] = {
+        offsetof(SecurityFunctionTableA, Reserved2), offsetof(SecurityFunctionTableA, Reserved3), offsetof(SecurityFunctionTableA, Reserved4),
+        offsetof(SecurityFunctionTableA, Reserved8), offsetof(SecurityFunctionTableA, CompleteAuthToken),
+        offsetof(SecurityFunctionTableA, ApplyControlToken) };
+    size_t at, n;
+    for (at = first; at < sizeof *narrow; at += sizeof(void *)) {
+        void *one, *other;
+        int may_be_null = 0;
+        memcpy(&one, (const char *)narrow + at, sizeof one);
+        memcpy(&other, (const char *)broad + at, sizeof other);
+        for (n = 0; n < sizeof reserved / sizeof reserved[0]; n++) may_be_null |= reserved[n] == at;
+        CHECK(may_be_null || (one != NULL && other != NULL), "the slot at byte %u is NULL", (unsigned)at);
+    }
+}
+
 static int interfaces(void)
 {
     SecurityFunctionTableA *narrow = EXPORT(InitSecurityInterfaceA)();
@@ -11,6 +30,7 @@ static int interfaces(void)
     CHECK(narrow == EXPORT(InitSecurityInterfaceA)(), "each call gives another table");
     CHECK(broad->dwVersion >= SECURITY_SUPPORT_PROVIDER_INTERFACE_VERSION_5, "version %u has no Ex entries", (unsigned)broad->dwVersion);
     CHECK(narrow->dwVersion == broad->dwVersion, "the tables differ in their version");
+    slots(narrow, broad);
     return 0;
 }
 

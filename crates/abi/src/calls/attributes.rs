@@ -7,7 +7,8 @@ use core::ffi::c_void;
 
 use trihound::sspi::{
     ChannelBindings, ContextAttribute, ContextAttributeValue, CredHandle as Credential,
-    CredentialAttribute, CredentialAttributeValue, CtxtHandle as Context, Error, SecurityStatus,
+    CredentialAttribute, CredentialAttributeValue, CtxtHandle as Context, Error, Expiry,
+    SecPkgContextLifespan, SecurityStatus,
 };
 
 use crate::calls::contexts::attribute_bits;
@@ -285,6 +286,13 @@ unsafe fn context_value<T: Text>(
         Ok(match attribute {
             ContextAttribute::UserFlags => {
                 V::UserFlags(buffer.read::<c::SecPkgContext_UserFlags>()?.UserFlags)
+            }
+            ContextAttribute::Lifespan => {
+                let span = buffer.read::<c::SecPkgContext_Lifespan>()?;
+                V::Lifespan(SecPkgContextLifespan {
+                    start: timestamp(span.tsStart),
+                    expiry: Expiry::At(timestamp(span.tsExpiry)),
+                })
             }
             ContextAttribute::PasswordExpiry => {
                 let end = buffer.read::<c::SecPkgContext_PasswordExpiry>()?;

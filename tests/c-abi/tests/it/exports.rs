@@ -64,3 +64,24 @@ fn every_exported_name_reaches_a_success_or_has_a_reason() {
         "{both:?} succeed, and have a reason why not"
     );
 }
+
+/// `NameA/W` is two names.
+#[test]
+fn the_manual_names_every_exported_function() {
+    if !have("nm") {
+        return;
+    }
+    let page = fs::read_to_string(root().join("docs/manual/c.md")).unwrap();
+    let section = page.split_once("## Every exported name").unwrap().1;
+    let named: BTreeSet<String> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | "))
+        .filter(|(group, _)| *group != "group")
+        .flat_map(|(_, names)| names.trim_end_matches(" |").split(", "))
+        .flat_map(|name| match name.strip_suffix("A/W") {
+            Some(plain) => vec![format!("{plain}A"), format!("{plain}W")],
+            None => vec![name.to_owned()],
+        })
+        .collect();
+    assert_eq!(named, exported());
+}

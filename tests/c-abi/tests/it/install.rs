@@ -48,7 +48,8 @@ fn what_is_installed_is_found_by_pkg_config_and_linked_to() {
             .arg(&source)
             .args(flags.split_whitespace()),
     );
-    let mut command = Realm::start().environment(Command::new(&made));
+    let realm = Realm::start();
+    let mut command = realm.environment(Command::new(&made));
     let printed = succeed(command.env("LD_LIBRARY_PATH", prefix.join("lib")));
     assert_eq!(printed, "Negotiate\nKerberos\nNTLM\n");
 }

@@ -1,5 +1,6 @@
 //! The C test program over the library: the loopback matrix, wrong arguments, threads.
 
+use std::io::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -54,6 +55,18 @@ fn counts(text: &str) -> [u32; 3] {
     numbers.try_into().unwrap()
 }
 
+/// What a whole run of the tests tells at its end.
+fn figure(line: &str) {
+    if let Ok(file) = std::env::var("TRIHOUND_FIGURES") {
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(file)
+            .unwrap();
+        writeln!(file, "{line}").unwrap();
+    }
+}
+
 #[test]
 fn the_tables_are_the_same_at_every_call_and_reach_to_the_ex_entries() {
     part(&["interfaces"]);
@@ -77,6 +90,12 @@ fn the_loopback_matrix_runs_as_a_whole() {
         "{planned} cases are planned, and {least} were before"
     );
     assert_eq!((ran, skipped), (planned, 0));
+    figure(&format!(
+        "C loopback {}",
+        text.lines()
+            .find(|line| line.starts_with("matrix: "))
+            .unwrap()
+    ));
 }
 
 #[test]
