@@ -5,8 +5,8 @@ use std::sync::Arc;
 use trihound_sansio::Reply;
 use trihound_secret::SecretBytes;
 
-use crate::impersonation::{self, Impersonation, TableCall};
 use crate::image::ContextImage;
+use crate::impersonation::{self, Impersonation, TableCall};
 use crate::registered::ErasedPackage;
 use crate::table::require;
 use crate::{

@@ -7,9 +7,9 @@ use crate::impersonation::{Impersonation, TableCall, ThreadIdentity};
 use crate::registered::{ErasedContext, ErasedPackage};
 use crate::table::require;
 use crate::{
-    AcceptorAttributes, AccessToken, ContextAttribute, ContextAttributeValue, CredHandle, CtxtHandle,
-    Error, Established, EstablishedAttributes, Function, FunctionSet, InitiatorAttributes,
-    MechListMic, SecBufferDesc, Step,
+    AcceptorAttributes, AccessToken, ContextAttribute, ContextAttributeValue, CredHandle,
+    CtxtHandle, Error, Established, EstablishedAttributes, Function, FunctionSet,
+    InitiatorAttributes, MechListMic, SecBufferDesc, Step,
 };
 
 /// A context whose handle was resolved once.
