@@ -121,7 +121,7 @@ impl TestRealm {
                 Fault::ClockSkew(seconds) => {
                     now = now.shifted(seconds.saturating_mul(1_000_000));
                 }
-                Fault::Error { code, text } => return self.krb_error(code, text, None, now),
+                Fault::Error { code, text } => return self.krb_error(code, &text, None, now),
                 _ => {}
             }
         }
@@ -132,7 +132,7 @@ impl TestRealm {
                 let mut data = result.0.to_be_bytes().to_vec();
                 data.extend(text);
                 let code = error_code::KRB_ERR_GENERIC;
-                let error = self.krb_error(code, String::new(), Some(data), now)?;
+                let error = self.krb_error(code, "", Some(data), now)?;
                 // RFC 3244 section 2: no AP-REP, and a KRB-ERROR in the place of the KRB-PRIV.
                 Frame::new(VERSION_CHANGE, &[], &error).to_bytes().ok()?
             }
@@ -268,7 +268,7 @@ impl TestRealm {
     fn krb_error(
         &self,
         error_code: i32,
-        e_text: String,
+        e_text: &str,
         e_data: Option<Vec<u8>>,
         now: Timestamp,
     ) -> Option<Vec<u8>> {
@@ -285,7 +285,7 @@ impl TestRealm {
             cname: None,
             realm: service.realm,
             sname: service.name,
-            e_text: (!e_text.is_empty()).then(|| e_text.as_str().into()),
+            e_text: (!e_text.is_empty()).then(|| e_text.into()),
             e_data: e_data.map(Into::into),
         }
         .to_der()

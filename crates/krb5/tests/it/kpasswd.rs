@@ -314,7 +314,7 @@ fn row_86_an_ap_rep_of_somebody_else_is_refused() {
         "{error:?}"
     );
     let error = altered(DONE, |answer| {
-        answer.ap.cusec = (answer.ap.cusec + 1) % 1_000_000
+        answer.ap.cusec = (answer.ap.cusec + 1) % 1_000_000;
     });
     assert!(
         matches!(
