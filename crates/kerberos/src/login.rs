@@ -22,6 +22,10 @@ pub(crate) const FOLLOWED: SettingFields = SettingFields::KDC_URL
     .union(SettingFields::START_TIME)
     .union(SettingFields::RENEWABLE_LIFETIME);
 
+/// What takes an opener of caches and keytabs.
+pub(crate) const PLACES: SettingFields =
+    SettingFields::KEYTAB.union(SettingFields::CREDENTIAL_CACHE);
+
 /// The times that the logins of a credential ask for, in place of the configuration's.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LoginTimes {

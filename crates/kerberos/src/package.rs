@@ -193,7 +193,10 @@ impl SecurityPackage for Kerberos {
     }
 
     fn settings(&self) -> SettingFields {
-        login::FOLLOWED
+        match self.config.stores {
+            Some(_) => login::FOLLOWED,
+            None => login::FOLLOWED - login::PLACES,
+        }
     }
 
     fn acquire_credentials_handle(
