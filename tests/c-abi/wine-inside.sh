@@ -15,7 +15,7 @@ export KRB5_CONFIG='Z:\srv\folder\krb5.conf' KRB5_KTNAME='FILE:Z:\srv\folder\ser
 export NTLM_USER_FILE='Z:\srv\folder\ntlm-users' TRIHOUND_NTLM=allow
 # Each part of the program is one test here; what it checks it counts itself.
 passed=0 failed=0
-for part in interfaces matrix exports arguments; do
+for part in interfaces matrix exports arguments logins; do
   echo "--- $part"
   if wine ./c-abi.exe trihound_sspi.dll "$part"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 done

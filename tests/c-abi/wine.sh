@@ -11,7 +11,7 @@ root=${1:?a root} library=${2:?a library} program=${3:?a program}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-x86_64-w64-mingw32-gcc -std=gnu11 -O1 -Wall -Wextra -Werror -D_WIN32_WINNT=0x0A00 -I "$here/../../crates/abi/include" \
+x86_64-w64-mingw32-gcc -std=gnu11 -O1 -Wall -Wextra -Werror -D_WIN32_WINNT=0x0A00 -D_SEC_WINNT_AUTH_TYPES -I "$here/../../crates/abi/include" \
   -o "$folder/c-abi.exe" "$here"/c/*.c
 cp "$library" "$folder/trihound_sspi.dll"
 cp "$program" "$folder/trihound"

@@ -48,6 +48,7 @@ void set_environment(const char *name, const char *value);
 int run_matrix(int few);
 int run_exports(void);
 int run_arguments(void);
+int run_logins(void);
 int run_threads(unsigned contexts);
 
 #endif

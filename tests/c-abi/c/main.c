@@ -1,4 +1,4 @@
-/* c-abi LIBRARY matrix|few|exports|arguments|threads|interfaces: loads the provider and looks at one side of it.
+/* c-abi LIBRARY matrix|few|exports|arguments|logins|threads [N]|interfaces: loads the provider and looks at one side of it.
  *
  * The exit status is 0 only if nothing failed; the last line tells the counts. */
 #include "abi.h"
@@ -37,7 +37,7 @@ static int interfaces(void)
 int main(int count, char **words)
 {
     if (count < 3) {
-        fprintf(stderr, "usage: c-abi LIBRARY matrix|few|exports|arguments|threads [N]|interfaces\n");
+        fprintf(stderr, "usage: c-abi LIBRARY matrix|few|exports|arguments|logins|threads [N]|interfaces\n");
         return 2;
     }
     load(words[1]);
@@ -45,6 +45,7 @@ int main(int count, char **words)
     else if (strcmp(words[2], "few") == 0) run_matrix(1);
     else if (strcmp(words[2], "exports") == 0) run_exports();
     else if (strcmp(words[2], "arguments") == 0) run_arguments();
+    else if (strcmp(words[2], "logins") == 0) run_logins();
     else if (strcmp(words[2], "threads") == 0) run_threads(count > 3 ? (unsigned)atoi(words[3]) : 1000);
     else if (strcmp(words[2], "interfaces") == 0) interfaces();
     else return 2;

@@ -24,6 +24,7 @@ fn the_sanitizers_find_nothing_lost_and_nothing_read_outside() {
         &["few"][..],
         &["exports"],
         &["arguments"],
+        &["logins"],
         &["threads", "64"],
     ] {
         run_part(
@@ -53,7 +54,7 @@ fn valgrind_finds_nothing_lost_and_nothing_undefined() {
         "--errors-for-leak-kinds=definite,indirect",
         "--error-exitcode=99",
     ];
-    for part in [&["few"][..], &["exports"], &["arguments"]] {
+    for part in [&["few"][..], &["exports"], &["arguments"], &["logins"]] {
         run_part(&realm, &valgrind, &made, part);
     }
 }

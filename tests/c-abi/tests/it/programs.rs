@@ -104,6 +104,11 @@ fn wrong_arguments_each_give_a_status() {
 }
 
 #[test]
+fn identities_of_every_form_log_in_and_what_is_not_there_is_refused_with_its_reason() {
+    part(&["logins"]);
+}
+
+#[test]
 fn two_threads_share_a_context_and_eight_have_a_thousand() {
     let Some(text) = part(&["threads"]) else {
         return;

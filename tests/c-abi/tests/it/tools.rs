@@ -203,6 +203,7 @@ pub(crate) fn compile(folder: &Path, flags: &[&str]) -> PathBuf {
         "exports",
         "arguments",
         "truncated",
+        "logins",
         "threads",
     ] {
         command.arg(sources.join(format!("{name}.c")));
