@@ -1,5 +1,6 @@
 //! What stands around every exported function: no panic gets out, and the error's text is kept.
 
+use core::any::Any;
 use core::ffi::{CStr, c_char};
 use core::panic::AssertUnwindSafe;
 use std::cell::RefCell;
@@ -47,13 +48,23 @@ pub(crate) fn guard_or<R>(
 fn caught<R>(name: &str, body: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
     // A body owns nothing that outlives it half-changed: what is shared is behind locks that notice.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
-        // What was thrown may panic again when it is dropped.
-        core::mem::forget(payload);
+        dispose(payload);
         Err(Error::new(
             SecurityStatus::SEC_E_INTERNAL_ERROR,
             format!("{name} panicked; this is a fault of the library, please report it"),
         ))
     })
+}
+
+/// Drops what was thrown, which may throw when it is dropped; in the end it is left where it is.
+fn dispose(mut payload: Box<dyn Any + Send>) {
+    for _ in 0..4 {
+        match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            Ok(()) => return,
+            Err(next) => payload = next,
+        }
+    }
+    core::mem::forget(payload);
 }
 
 /// The status as C has it: a `LONG`, negative for a failure.

@@ -89,12 +89,6 @@ pub(crate) fn number_of(pointer: *const c_void) -> Option<PieceNumber> {
     Some(PieceNumber(pieces().out.get(&!pointer.addr())?.number))
 }
 
-/// How many pieces are out.
-#[cfg(test)]
-pub(crate) fn out() -> usize {
-    pieces().out.len()
-}
-
 /// Builds one piece: a structure, and behind it what it points to.
 pub(crate) struct Builder {
     head: usize,
