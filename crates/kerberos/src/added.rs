@@ -74,7 +74,7 @@ fn push<T>(list: &mut Vec<Arc<T>>, new: &Arc<T>) -> bool {
 /// The identity for a service: the one of the service's realm, as far as that is known without asking, else
 /// the first.
 pub(crate) fn for_service(
-    all: Vec<Arc<Outbound>>,
+    all: &[Arc<Outbound>],
     server: &Principal,
     config: &Config,
 ) -> Option<Arc<Outbound>> {

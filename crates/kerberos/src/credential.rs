@@ -254,7 +254,7 @@ impl KerberosCredential {
                 let client = Self::from_delegated(delegation::of_token(token)?)?;
                 Ok(client.outbound()?)
             }
-            _ => added::for_service(self.outbounds(), server, config)
+            _ => added::for_service(&self.outbounds(), server, config)
                 .ok_or_else(|| self.no_outbound().into()),
         }
     }

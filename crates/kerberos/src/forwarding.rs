@@ -37,7 +37,7 @@ enum State {
 enum Stage {
     Asks(State, ExchangeRequest),
     Next(State),
-    Done(Credentials),
+    Done(Box<Credentials>),
 }
 
 impl Forwarding {
@@ -102,7 +102,7 @@ impl Forwarding {
                 Progress::Exchange(request) => {
                     Ok(Stage::Asks(State::ExpectForwarded(exchange), request))
                 }
-                Progress::Done(outcome) => Ok(Stage::Done(outcome.credentials)),
+                Progress::Done(outcome) => Ok(Stage::Done(Box::new(outcome.credentials))),
             },
             State::Over => Err(ContextError::NoExchange.into()),
         }
@@ -127,7 +127,7 @@ impl Exchange for Forwarding {
                     return Ok(Progress::Exchange(request));
                 }
                 Stage::Next(state) => self.state = state,
-                Stage::Done(forwarded) => return Ok(Progress::Done(forwarded)),
+                Stage::Done(forwarded) => return Ok(Progress::Done(*forwarded)),
             }
         }
     }

@@ -105,13 +105,16 @@ impl CredentialStore for Parts {
     }
 }
 
+/// The realm and the route of a request.
+pub(crate) type Asked = (String, Option<String>);
+
 pub(crate) struct Site {
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) realm: Arc<TestRealm>,
     pub(crate) other: Arc<TestRealm>,
     pub(crate) transport: Mutex<RealmTransport>,
     /// The realm and the route of every request.
-    pub(crate) asked: Mutex<Vec<(String, Option<String>)>>,
+    pub(crate) asked: Mutex<Vec<Asked>>,
     /// Whether only routed requests are answered, and whether none is.
     pub(crate) down: Mutex<(bool, bool)>,
     pub(crate) names: Arc<Names>,
@@ -224,7 +227,7 @@ impl Site {
         &self,
         credential: CredHandle,
         target: &str,
-    ) -> Result<(CtxtHandle, Vec<u8>, Vec<(String, Option<String>)>), Error> {
+    ) -> Result<(CtxtHandle, Vec<u8>, Vec<Asked>), Error> {
         self.asked.lock().unwrap().clear();
         let mut memory = [0; 8000];
         let mut buffers = [SecBuffer::token(&mut memory)];
@@ -292,6 +295,6 @@ pub(crate) fn proxy(server: &str, flags: u32) -> CredentialAttributeValue {
     }
 }
 
-pub(crate) fn to(realm: &str, route: Option<&str>) -> (String, Option<String>) {
+pub(crate) fn to(realm: &str, route: Option<&str>) -> Asked {
     (realm.to_owned(), route.map(str::to_owned))
 }

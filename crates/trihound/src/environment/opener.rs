@@ -23,7 +23,7 @@ impl NamedStores {
     }
 }
 
-fn name_error(error: NameError) -> StoreError {
+fn name_error(error: &NameError) -> StoreError {
     StoreError::Name {
         reason: error.to_string(),
     }
@@ -35,15 +35,15 @@ impl StoreOpener for NamedStores {
             Some(name) => KeytabName::parse(name),
             None => KeytabName::from_environment(&self.config),
         }
-        .map_err(name_error)?;
+        .map_err(|error| name_error(&error))?;
         let client_keytab = match places.client_keytab {
             Some(name) => KeytabName::parse(name),
             None => KeytabName::client_from_environment(&self.config),
         }
-        .map_err(name_error)?;
+        .map_err(|error| name_error(&error))?;
         let store = match places.cache {
             Some(name) => {
-                let cache = CacheName::parse(name).map_err(name_error)?;
+                let cache = CacheName::parse(name).map_err(|error| name_error(&error))?;
                 UserStore::new(cache, keytab, client_keytab).making_cache()
             }
             // A cache that nobody named has no say in whether a keytab can be used.
