@@ -14,7 +14,7 @@
 
 use trihound_crypto::rfc4757::{RC4_STATE_LENGTH, Rc4Stream};
 use trihound_sansio::Timestamp;
-use trihound_secret::{SecretArray, SecretBytes};
+use trihound_secret::SecretBytes;
 use trihound_sspi::image::{ContextImage, ImageError, ImageReader, ImageWriter};
 use trihound_sspi::{AcceptorAttributes, EstablishedAttributes, ExportFlags, InitiatorAttributes};
 
@@ -77,8 +77,7 @@ pub(crate) fn import(image: &SecretBytes) -> Result<Session, trihound_sspi::Erro
     let mut image = ImageReader::new(image.expose(), FORMAT, VERSION)?;
     let facts = read_facts(&mut image)?;
     const KEY: &str = "the session key";
-    let key = image.optional(KEY, |image| image.array(KEY))?;
-    let key = key.map(SessionKey::from);
+    let key = image.optional::<SessionKey, _>(KEY, |image| image.secret(KEY))?;
     let mut session = Session::new(facts, Standing::Imported(key, Imported(())))?;
     if let Some(security) = &mut session.security
         && security.signs()
@@ -151,7 +150,7 @@ fn read_position(image: &mut ImageReader<'_>) -> Result<TrackPosition, ImageErro
         highest_sent: image.optional(SENT, |image| image.u32(SENT))?,
         sent_below: image.u64("the datagrams sent")?,
         stream: {
-            let state = SecretArray::from(image.array::<RC4_STATE_LENGTH>(STREAM)?);
+            let state = image.secret::<RC4_STATE_LENGTH>(STREAM)?;
             Rc4Stream::from_state(state.expose()).ok_or(ImageError::Value {
                 field: STREAM,
                 reason: "it is no permutation of all bytes",

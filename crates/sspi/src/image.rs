@@ -21,7 +21,7 @@
 //! ```
 
 use thiserror::Error;
-use trihound_secret::SecretBytes;
+use trihound_secret::{SecretArray, SecretBytes};
 
 use crate::{Error, SecurityStatus};
 
@@ -293,6 +293,21 @@ impl<'a> ImageReader<'a> {
         };
         self.rest = rest;
         Ok(*taken)
+    }
+
+    /// The next `N` bytes, which are a secret.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Truncated`].
+    pub fn secret<const N: usize>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<SecretArray<N>, ImageError> {
+        let bytes = self.raw(N, field)?;
+        let mut secret = SecretArray::from([0; N]);
+        secret.expose_mut().copy_from_slice(bytes);
+        Ok(secret)
     }
 
     /// A number of one byte.
