@@ -222,10 +222,8 @@ mod tests {
         let error = unsafe { required::<CredHandle>(core::ptr::null()) }.unwrap_err();
         assert_eq!(error.status(), SecurityStatus::SEC_E_INVALID_HANDLE);
         // SAFETY: NULL.
-        assert!(
-            unsafe { optional::<CredHandle>(core::ptr::null()) }
-                .is_ok_and(|handle| handle.is_none())
-        );
+        let none = unsafe { optional::<CredHandle>(core::ptr::null()) };
+        assert!(none.is_ok_and(|handle| handle.is_none()));
     }
 
     #[test]

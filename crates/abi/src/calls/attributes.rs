@@ -198,7 +198,7 @@ unsafe fn put_context<T: Text>(
             });
         }
         V::UserFlags(flags) => {
-            place!(SecPkgContext_UserFlags).put(c::SecPkgContext_UserFlags { UserFlags: flags })
+            place!(SecPkgContext_UserFlags).put(c::SecPkgContext_UserFlags { UserFlags: flags });
         }
         V::NegotiationInfo(negotiated) => {
             place!(SecPkgContext_NegotiationInfoW).put(c::SecPkgContext_NegotiationInfoW {
