@@ -51,8 +51,11 @@ fn compilers_of_c_and_of_cpp_take_the_header_without_a_warning() {
     );
 }
 
+/// A field, or nothing for the structure itself, with its place or size for pointers of 64 and of 32 bits.
+type Row = (String, u32, u32);
+
 /// `layout!(Name: 16/8, field: 0/0, …)` of the library's own structures.
-fn layouts() -> Vec<(String, Vec<(String, u32, u32)>)> {
+fn layouts() -> Vec<(String, Vec<Row>)> {
     let mut all = Vec::new();
     for name in ["mod", "identity", "attributes", "table"] {
         let text =
