@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use trihound_asn1::{TicketFlags, error_code, gss};
 use trihound_kerberos::{
-    ContextError, CredentialError, DelegationPolicy, Kerberos, KerberosConfig, KerberosCredential,
-    danger,
+    ContextError, DelegationPolicy, Kerberos, KerberosConfig, KerberosCredential, danger,
 };
 use trihound_krb5::ap::{AcceptPolicy, AcceptRequest as ApAcceptRequest, accept_ap_req};
 use trihound_krb5::{
