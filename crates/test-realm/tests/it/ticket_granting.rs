@@ -1,14 +1,14 @@
 //! The ticket-granting service's answers to requests that are put together by hand.
 
 use crate::support::{
-    DAY, NOW, TgsBuilder, advance, ask_tgs, body, builder, clock, login, name, open_ticket, realm,
-    service_body, tgt_body,
+    DAY, NOW, TgsBuilder, advance, alice_key, ask_as, ask_tgs, body, builder, clock, login, name,
+    open_ticket, realm, service_body, tgt_body, timestamp,
 };
 use std::sync::Arc;
 use std::time::Duration;
 use trihound_asn1::{
-    AuthorizationDataElement, Checksum, EncryptedData, EncryptionKey, KdcOptions, KerberosTime,
-    KrbError, Message, PaData, TicketFlags, error_code, pa_type,
+    AuthorizationDataElement, Checksum, EncryptedData, EncryptionKey, HostAddress, KdcOptions,
+    KerberosTime, KrbError, Message, PaData, TicketFlags, error_code, pa_type,
 };
 use trihound_crypto::{ChecksumType, Enctype, EnctypePolicy, Key, KeyUsage, OsRandom};
 use trihound_krb5::pac::remove_pacs;
@@ -192,6 +192,35 @@ fn forwarding_and_proxies_need_the_tickets_leave() {
     proxy.sname = Some(name("krbtgt/EXAMPLE.TEST"));
     let code = ask_tgs(&realm, &rich, &proxy).code();
     assert_eq!(code, error_code::KDC_ERR_BADOPTION);
+}
+
+/// RFC 4120 section 3.3.3: a forwarded ticket is bound to the addresses of the request, and to none where
+/// it names none; any other one has those of the ticket that it was got with.
+#[test]
+fn a_forwarded_ticket_has_the_addresses_that_were_asked_for() {
+    let realm = realm();
+    let address = |last| {
+        vec![HostAddress {
+            addr_type: 2,
+            address: vec![192, 0, 2, last].into(),
+        }]
+    };
+    let mut wish = tgt_body();
+    wish.kdc_options = KdcOptions::FORWARDABLE;
+    wish.addresses = Some(address(1));
+    let key = alice_key();
+    let bound = ask_as(&realm, &wish, vec![timestamp(&key, NOW)], &key).ticket();
+    assert_eq!(bound.part.caddr, Some(address(1)));
+    let service = ask_tgs(&realm, &bound, &service_body()).ticket();
+    assert_eq!(service.part.caddr, Some(address(1)));
+    let mut forward = tgt_body();
+    forward.cname = None;
+    forward.kdc_options = KdcOptions::FORWARDED | KdcOptions::FORWARDABLE;
+    for addresses in [None, Some(address(2))] {
+        forward.addresses.clone_from(&addresses);
+        let forwarded = ask_tgs(&realm, &bound, &forward).ticket();
+        assert_eq!(forwarded.part.caddr, addresses);
+    }
 }
 
 #[test]
