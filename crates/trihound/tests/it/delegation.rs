@@ -252,6 +252,19 @@ fn a_handle_for_both_directions_follows_the_thread() {
             "{package}: {error}"
         );
     }
-    // As itself the service has its account by NTLM.
-    acquire("NTLM", AcquireRequest::new(CredentialUse::OUTBOUND)).unwrap();
+    // As itself the service has its account by NTLM; a handle for both directions is nobody's while the
+    // thread impersonates, since NTLM delegates nothing.
+    let ntlm = acquire("NTLM", AcquireRequest::new(CredentialUse::BOTH)).unwrap();
+    let begin = || {
+        let mut initiator = Initiator::new(&table, ntlm, FRONT, InitiatorRequirements::empty());
+        let leg = initiator.step(None, &mut realm.transport());
+        leg.map_err(|refused| refused.error.status())
+    };
+    assert!(begin().is_ok());
+    let both = acquire("Kerberos", AcquireRequest::new(CredentialUse::BOTH)).unwrap();
+    let context = handshake(&table, &realm, [alice, both], delegates).unwrap();
+    let impersonation = context.impersonate().unwrap();
+    assert_eq!(begin().err(), Some(SecurityStatus::SEC_E_NO_CREDENTIALS));
+    drop(impersonation);
+    assert!(begin().is_ok());
 }
