@@ -503,9 +503,11 @@ fn the_package_describes_itself() {
             | SecPkgCapabilities::READONLY_WITH_CHECKSUM
             | SecPkgCapabilities::DELEGATION
     ));
-    assert!(!info.capabilities.intersects(
-        SecPkgCapabilities::DATAGRAM | SecPkgCapabilities::CLIENT_ONLY
-    ));
+    assert!(
+        !info
+            .capabilities
+            .intersects(SecPkgCapabilities::DATAGRAM | SecPkgCapabilities::CLIENT_ONLY)
+    );
     let functions = world.table.functions_of("Kerberos").unwrap();
     assert!(functions.contains(FunctionSet::REQUIRED));
     assert!(!functions.has(Function::ExportSecurityContext));

@@ -333,7 +333,7 @@ fn row_43_a_ticket_without_a_pac_is_refused_where_one_is_demanded() {
     ));
 }
 
-fn refused(fault: PacFault, status: Status) -> KerberosError {
+fn refused(fault: &PacFault, status: Status) -> KerberosError {
     let realm = realm();
     realm.set_fault_for(RequestKind::Tgs, Fault::Pac(fault.clone()), Repeat::Always);
     let Err(error) = login(&realm, PacPolicy::default()) else {
@@ -351,14 +351,14 @@ fn refused(fault: PacFault, status: Status) -> KerberosError {
     }
 }
 
-fn not_trusted(fault: PacFault, status: Status) -> PacNotTrusted {
+fn not_trusted(fault: &PacFault, status: Status) -> PacNotTrusted {
     match refused(fault, status) {
         KerberosError::PacNotTrusted(found) => found,
         other => panic!("{other}"),
     }
 }
 
-fn invalid(fault: PacFault) -> InvalidPac {
+fn invalid(fault: &PacFault) -> InvalidPac {
     match refused(fault, Status::SEC_E_INVALID_TOKEN) {
         KerberosError::InvalidPac(found) => found,
         other => panic!("{other}"),
@@ -381,17 +381,17 @@ fn row_40_a_pac_that_the_kdc_did_not_sign_is_refused() {
         PacFault::Flip(PacBufferType::TICKET_SIGNATURE),
         PacFault::Flip(PacBufferType::FULL_CHECKSUM),
     ] {
-        assert_eq!(not_trusted(fault, altered), invalid);
+        assert_eq!(not_trusted(&fault, altered), invalid);
     }
     assert_eq!(
-        not_trusted(PacFault::UnkeyedSignature, altered),
+        not_trusted(&PacFault::UnkeyedSignature, altered),
         PacNotTrusted::SignatureNotKeyed {
             buffer,
             kind: ChecksumType::RSA_MD5
         }
     );
     assert_eq!(
-        not_trusted(PacFault::OtherSignatureType, altered),
+        not_trusted(&PacFault::OtherSignatureType, altered),
         PacNotTrusted::SignatureTypeDiffers {
             buffer,
             kind: ChecksumType::HMAC_SHA1_96_AES128,
@@ -404,7 +404,7 @@ fn row_40_a_pac_that_the_kdc_did_not_sign_is_refused() {
         PacBufferType::CLIENT_INFO,
     ] {
         assert_eq!(
-            not_trusted(PacFault::Without(buffer), Status::SEC_E_INVALID_TOKEN),
+            not_trusted(&PacFault::Without(buffer), Status::SEC_E_INVALID_TOKEN),
             PacNotTrusted::BufferMissing { buffer }
         );
     }
@@ -425,16 +425,16 @@ fn row_40_a_pac_that_the_kdc_did_not_sign_is_refused() {
 #[test]
 fn row_41_a_pac_whose_bounds_do_not_hold_is_refused() {
     let empty = PacFault::Bytes(Vec::new());
-    assert!(matches!(invalid(empty), InvalidPac::Truncated { .. }));
+    assert!(matches!(invalid(&empty), InvalidPac::Truncated { .. }));
     let mut version = vec![0; 8];
     version[4] = 1;
     assert_eq!(
-        invalid(PacFault::Bytes(version)),
+        invalid(&PacFault::Bytes(version)),
         InvalidPac::Version { found: 1 }
     );
     let wrapping = [0x1000_0001_u32, 0].map(u32::to_le_bytes).concat();
     assert_eq!(
-        invalid(PacFault::Bytes(wrapping)),
+        invalid(&PacFault::Bytes(wrapping)),
         InvalidPac::TooManyBuffers {
             count: 0x1000_0001,
             limit: 64
@@ -443,15 +443,15 @@ fn row_41_a_pac_whose_bounds_do_not_hold_is_refused() {
     let outside = [1_u32, 0, 1, 8, 0xffff_fff8, 0xffff_ffff];
     let outside = outside.map(u32::to_le_bytes).concat();
     assert!(matches!(
-        invalid(PacFault::Bytes(outside)),
+        invalid(&PacFault::Bytes(outside)),
         InvalidPac::BufferOutside { .. }
     ));
     assert!(matches!(
-        invalid(PacFault::Overlap),
+        invalid(&PacFault::Overlap),
         InvalidPac::BuffersOverlap { .. }
     ));
     let garbage = PacFault::Contents(PacBufferType::LOGON_INFO, vec![0xff; 64]);
-    assert!(matches!(invalid(garbage), InvalidPac::NotNdr { .. }));
+    assert!(matches!(invalid(&garbage), InvalidPac::NotNdr { .. }));
 }
 
 /// Conformance row 42.
@@ -459,14 +459,14 @@ fn row_41_a_pac_whose_bounds_do_not_hold_is_refused() {
 fn row_42_the_pac_of_another_login_is_refused() {
     let denied = Status::SEC_E_LOGON_DENIED;
     assert_eq!(
-        not_trusted(PacFault::ClientName("bob".into()), denied),
+        not_trusted(&PacFault::ClientName("bob".into()), denied),
         PacNotTrusted::ClientNameDiffers {
             pac: "bob".into(),
             ticket: ALICE.into()
         }
     );
     assert!(matches!(
-        not_trusted(PacFault::ClientTime(-1), denied),
+        not_trusted(&PacFault::ClientTime(-1), denied),
         PacNotTrusted::ClientIdDiffers { .. }
     ));
 }
@@ -477,11 +477,11 @@ fn row_44_and_row_101_one_user_has_one_sid() {
     let denied = Status::SEC_E_LOGON_DENIED;
     let administrator: Sid = "S-1-5-21-1-2-3-500".parse().unwrap();
     assert!(matches!(
-        not_trusted(PacFault::Requestor(administrator), denied),
+        not_trusted(&PacFault::Requestor(administrator), denied),
         PacNotTrusted::RequestorDiffers { requestor, .. } if *requestor == administrator
     ));
     assert!(matches!(
-        not_trusted(PacFault::UpnSid(administrator), denied),
+        not_trusted(&PacFault::UpnSid(administrator), denied),
         PacNotTrusted::UserSidsDiffer { upn_dns_info, .. } if *upn_dns_info == administrator
     ));
 }
@@ -507,7 +507,7 @@ fn the_manual_has_the_texts() {
             Status::SEC_E_LOGON_DENIED,
         ),
     ] {
-        texts.push(refused(fault, status).to_string());
+        texts.push(refused(&fault, status).to_string());
     }
     for text in texts {
         let section = format!("```text\n{text}\n```");
