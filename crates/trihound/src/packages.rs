@@ -84,18 +84,22 @@ impl Packages {
     }
 
     /// The packages as this machine has them: krb5.conf, caches and keytabs for Kerberos, TRIHOUND_NTLM,
-    /// NTLM_USER_FILE and NTLM_HASH_FILE for NTLM.
+    /// NTLM_USER_FILE and NTLM_HASH_FILE for NTLM; the key of exported contexts from TRIHOUND_CONTEXT_KEY_FILE.
     ///
     /// # Errors
     ///
     /// SEC_E_CANNOT_INSTALL, with the file and the line, or the variable, that is wrong.
     pub fn from_environment() -> Result<Self, Error> {
         let ntlm = environment::ntlm_config().map_err(cannot_install)?;
-        Self::new(
+        let packages = Self::new(
             &kerberos_from_environment()?,
             &RegisteredPackage::new(Ntlm::new(ntlm)),
             NegotiatePolicy::default(),
-        )
+        )?;
+        Ok(match environment::context_keys().map_err(cannot_install)? {
+            Some(keys) => packages.with_context_sealer(keys),
+            None => packages,
+        })
     }
 
     /// What an impersonating thread may do on this machine, in place of [`LocalAccounts`] by the rules of Kerberos'

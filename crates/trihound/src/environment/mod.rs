@@ -7,6 +7,7 @@
 
 mod account;
 pub mod ccache;
+mod context_key;
 mod files;
 mod keytab;
 mod load;
@@ -27,6 +28,7 @@ use trihound_krb5::{CredentialCache, Keytab, StoreError};
 use ccache::{Cache, FileCache};
 
 pub use account::{LocalAccountError, LocalAccounts};
+pub use context_key::{ContextKeyError, context_keys};
 pub use files::FileProfileSource;
 pub use keytab::NamedKeytab;
 pub use load::{ConfigurationError, load_config, load_config_from, local_addresses};
