@@ -49,20 +49,12 @@ impl Wire {
         let mut whole = Vec::with_capacity(4 + frame.len());
         whole.extend_from_slice(&length.to_be_bytes());
         whole.extend_from_slice(frame);
-        self.0.write_all(&whole)
+        self.0.write_all(&whole).map_err(closed)
     }
 
     pub(crate) fn receive(&mut self) -> io::Result<Vec<u8>> {
         let mut prefix = [0; 4];
-        self.0
-            .read_exact(&mut prefix)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => io::Error::new(
-                    error.kind(),
-                    "the peer closed the connection where a frame was due; its own output says why",
-                ),
-                _ => error,
-            })?;
+        self.0.read_exact(&mut prefix).map_err(closed)?;
         let length = u32::from_be_bytes(prefix) as usize;
         if length > MAX_FRAME {
             return Err(io::Error::new(
@@ -82,5 +74,19 @@ impl Wire {
             ));
         }
         Ok(frame)
+    }
+}
+
+/// Who refuses a login closes the connection: an end, or, where a message was under way to it, a reset.
+fn closed(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => io::Error::new(
+            error.kind(),
+            "the peer closed the connection where a frame was due; its own output says why",
+        ),
+        _ => error,
     }
 }
