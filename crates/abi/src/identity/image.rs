@@ -9,6 +9,7 @@ use trihound::sspi::{CredentialSettings, Error};
 use zeroize::Zeroize;
 
 use super::{Given, open, refuse_protected};
+use crate::memory::size_of_piece;
 use crate::pointer::{bytes, parameter, read as read_from};
 use crate::text::{Narrow, Text, Wide};
 use crate::types as c;
@@ -43,8 +44,24 @@ pub(crate) unsafe fn read<'a>(identity: *const c_void) -> Result<&'a [u8], Error
                 "the identity says that it has {length} bytes, and can have {HEADER} to {LONGEST}"
             )));
         }
-        bytes(identity.cast(), length, what)
+        // What this library gave out has an end that it knows, whatever the caller wrote or takes it for.
+        if size_of_piece(identity).is_some_and(|size| size < length as usize) {
+            return Err(cut_short());
+        }
+        let image = bytes(identity.cast(), length, what)?;
+        if !begins_as_one(image) {
+            return Err(parameter(
+                "what is there is no identity: it lacks SEC_WINNT_AUTH_IDENTITY_VERSION_2 and its header's size",
+            ));
+        }
+        Ok(image)
     }
+}
+
+/// Whether bytes have the first two numbers of an image.
+fn begins_as_one(image: &[u8]) -> bool {
+    number(image, 0).is_ok_and(|version| version == c::SEC_WINNT_AUTH_IDENTITY_VERSION_2)
+        && number(image, 4).is_ok_and(is_header)
 }
 
 /// What stands in an image, taken apart.
@@ -156,8 +173,9 @@ fn password(packed: &[u8], wide: bool) -> Result<Option<SecretString>, Error> {
         ));
     }
     let inner = vector(packed, 20).ok_or_else(cut_short)?;
-    // What the vector names may be the password, or one more vector with it.
-    text(vector_in(packed, inner).unwrap_or(inner), true)
+    // What the vector names may be the password, or one more vector with it. An empty password is one.
+    let password = text(vector_in(packed, inner).unwrap_or(inner), true)?;
+    Ok(Some(password.unwrap_or_else(|| SecretString::from(""))))
 }
 
 /// The bytes that a SEC_WINNT_AUTH_BYTE_VECTOR at this place names.

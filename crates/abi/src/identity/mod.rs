@@ -34,9 +34,13 @@ pub(crate) struct Asked {
 }
 
 impl Given {
-    /// A user without a password is whose tickets are wanted; no user at all is whoever this machine says.
+    /// A user without a password is whose tickets are wanted; no user at all is whoever this machine says. An empty
+    /// password is one: a program that holds what somebody typed against an account would let everybody in by the
+    /// secrets of this machine.
     pub(crate) fn asked(self) -> Result<Asked, Error> {
-        let (principal, identity) = match (self.user, self.password) {
+        let is_nobodys = |password: &SecretString| self.user.is_none() && password.is_empty();
+        let password = self.password.filter(|password| !is_nobodys(password));
+        let (principal, identity) = match (self.user, password) {
             (Some(user), Some(password)) => {
                 let identity = Identity::password(user, self.domain.as_deref(), password);
                 (None, Some(identity))
@@ -89,10 +93,13 @@ impl Texts {
             // SAFETY: the contract is the same.
             unsafe { counted::<T>(pointer.cast(), length, what) }
         };
+        let password = text(self.password, "the identity's Password")?;
+        // NULL is none, and no units are an empty one.
+        let password = password.or_else(|| (!self.password.0.is_null()).then(String::new));
         Ok(Given {
             user: text(self.user, "the identity's User")?,
             domain: text(self.domain, "the identity's Domain")?,
-            password: text(self.password, "the identity's Password")?.map(SecretString::from),
+            password: password.map(SecretString::from),
             package_list: text(self.package_list, "the identity's PackageList")?,
             settings: CredentialSettings::default(),
         })

@@ -105,10 +105,32 @@ fn nobody_named_is_whoever_the_machine_says() {
 #[test]
 fn a_user_without_a_password_is_whose_tickets_are_wanted() {
     let (user, domain) = (wide("alice"), wide("EXAMPLE"));
-    let without = identity(&user, &domain, &[], UNICODE);
+    let mut without = identity(&user, &domain, &[], UNICODE);
+    without.Password = core::ptr::null_mut();
     let asked = read_as::<Wide, _>(&without).unwrap().asked().unwrap();
     assert_eq!(asked.principal.as_deref(), Some("alice@EXAMPLE"));
     assert!(asked.identity.is_none());
+}
+
+/// Programs hold what somebody typed against an account by a login of both sides: no secret of the machine's own may
+/// stand in for what was not typed.
+#[test]
+fn an_empty_password_is_a_password() {
+    let (user, domain) = (wide("alice"), wide("EXAMPLE"));
+    let plain = identity(&user, &domain, &[], UNICODE);
+    let of_image = read_image(image_of(Some("")).image().unwrap().expose()).unwrap();
+    for given in [
+        read_as::<Wide, _>(&plain).unwrap(),
+        read_as::<Wide, _>(&extended(plain, &[])).unwrap(),
+        of_image,
+    ] {
+        let asked = given.asked().unwrap();
+        assert_eq!(asked.principal, None);
+        let identity = asked.identity.unwrap();
+        assert!(
+            matches!(&identity, Identity::Password { user, password, .. } if user == "alice" && password.is_empty())
+        );
+    }
 }
 
 #[test]
@@ -223,6 +245,12 @@ fn what_winpr_asks_and_is_not_there_is_refused() {
     let certificate = narrow("FILE:/cert");
     let mut winpr = WinPr::new();
     winpr.kerberos.pkinitX509Identity = certificate.as_ptr();
+    assert_eq!(
+        status(winpr.read(0x100, None)),
+        SecurityStatus::SEC_E_UNSUPPORTED_FUNCTION
+    );
+    let mut winpr = WinPr::new();
+    winpr.kerberos.certSha1[19] = 1;
     assert_eq!(
         status(winpr.read(0x100, None)),
         SecurityStatus::SEC_E_UNSUPPORTED_FUNCTION

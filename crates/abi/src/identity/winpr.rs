@@ -56,9 +56,14 @@ unsafe fn kerberos(
             given.pkinitX509Identity,
             "kerberosSettings.pkinitX509Identity",
         )?;
-        if certificate.is_some() {
+        let by_hash = given.certSha1.iter().any(|byte| *byte != 0);
+        if certificate.is_some() || by_hash {
             return Err(unsupported(
-                "kerberosSettings.pkinitX509Identity",
+                if by_hash {
+                    "kerberosSettings.certSha1"
+                } else {
+                    "kerberosSettings.pkinitX509Identity"
+                },
                 "logins with a certificate (PKINIT, RFC 4556) are not there; give a password, a keytab or a \
                  credential cache",
             ));

@@ -140,6 +140,52 @@ fn identities_in_one_piece_log_in_also_when_they_are_encrypted() {
     }
 }
 
+/// A piece of another kind, and an identity whose length says too much, are known for what they are.
+#[test]
+fn no_identity_is_read_beyond_its_piece() {
+    let (user, password) = (words("alice"), words("password"));
+    let mut identity: *mut c_void = null_mut();
+    // SAFETY: the texts and places live until the calls return; pieces are written within, and freed once.
+    unsafe {
+        let answer = e::SspiEncodeStringsAsAuthIdentity(
+            user.as_ptr(),
+            null(),
+            password.as_ptr(),
+            &raw mut identity,
+        );
+        assert_eq!(status(answer), S::SEC_E_OK);
+        let size = u32::try_from(memory::size_of_piece(identity).unwrap()).unwrap();
+        let length = identity.cast::<u32>().add(2);
+        let was = length.read();
+        length.write(size + 1);
+        let mut copy: *mut c_void = null_mut();
+        for answer in [
+            e::SspiValidateAuthIdentity(identity),
+            e::SspiCopyAuthIdentity(identity, &raw mut copy),
+            e::SspiEncryptAuthIdentity(identity),
+        ] {
+            assert_eq!(status(answer), S::SEC_E_INVALID_PARAMETER);
+        }
+        length.write(was);
+        assert_eq!(status(e::SspiValidateAuthIdentity(identity)), S::SEC_E_OK);
+        e::SspiFreeAuthIdentity(identity);
+        // Its third number would be a length.
+        let mut other = [0u8; 64];
+        other[8] = 64;
+        let other: *mut c_void = memory::bytes(&other);
+        for answer in [
+            e::SspiCopyAuthIdentity(other, &raw mut copy),
+            e::SspiEncryptAuthIdentity(other),
+        ] {
+            assert_eq!(status(answer), S::SEC_E_INVALID_PARAMETER);
+        }
+        assert_eq!(e::SspiIsAuthIdentityEncrypted(other), 0);
+        e::SspiZeroAuthIdentity(other);
+        e::SspiLocalFree(other);
+        assert!(copy.is_null());
+    }
+}
+
 #[test]
 fn a_context_moves_by_bytes_and_goes_on() {
     let (client, service) = established("Kerberos");
