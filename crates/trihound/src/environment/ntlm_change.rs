@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use trihound_ntlm::{Account, NtHash, NtlmAccounts, NtlmPasswordChange, VerifierFailure};
-use trihound_secret::SecretBytes;
+use trihound_secret::{SecretBytes, SecretString, constant_time_eq};
 
 use super::files::{read_bounded, write_atomically};
 use super::names::shown;
@@ -75,15 +75,18 @@ impl NtlmAccountFiles {
     }
 }
 
-/// The same file with another third field in the account's line, and with every other byte as it was.
+/// The same file with another third field in the account's line, and with every other byte as it was. A link to it
+/// stays one.
 fn rewrite(
     path: &Path,
     kind: Secret,
     account: &Account,
     change: &NtlmPasswordChange,
 ) -> std::io::Result<()> {
-    let old = SecretBytes::from(read_bounded(path)?);
+    let path = std::fs::canonicalize(path)?;
+    let old = SecretBytes::from(read_bounded(&path)?);
     let head = format!("{}:{}:", account.domain, account.user);
+    let mut is_found = false;
     let mut new = Vec::with_capacity(old.len().saturating_add(change.new_password.expose().len()));
     for (index, line) in old.expose().split(|byte| *byte == b'\n').enumerate() {
         if index > 0 {
@@ -95,10 +98,13 @@ fn rewrite(
             b""
         };
         let bare = line.strip_prefix(mark).unwrap_or(line);
-        if !bare.starts_with(head.as_bytes()) {
+        let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
+        let held = bare.strip_prefix(head.as_bytes());
+        if !held.is_some_and(|held| is_of(account, kind, held)) {
             new.extend_from_slice(line);
             continue;
         }
+        is_found = true;
         new.extend_from_slice(mark);
         new.extend_from_slice(head.as_bytes());
         match kind {
@@ -114,5 +120,94 @@ fn rewrite(
         }
     }
     let new = SecretBytes::from(new);
-    write_atomically(path, new.expose())
+    // The old password was held against what was there a moment ago.
+    if !is_found {
+        return Err(std::io::Error::other(
+            "it was changed by somebody else meanwhile; try again",
+        ));
+    }
+    write_atomically(&path, new.expose())
+}
+
+/// Whether the third field is the secret that the account was found with.
+fn is_of(account: &Account, kind: Secret, field: &[u8]) -> bool {
+    let Ok(field) = core::str::from_utf8(field) else {
+        return false;
+    };
+    let hash = match kind {
+        Secret::Password => Some(NtHash::from_password(&SecretString::from(field))),
+        Secret::Hash => NtHash::parse_hex(field).ok(),
+    };
+    hash.is_some_and(|hash| constant_time_eq(hash.expose(), account.nt_hash.expose()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn account(password: &str) -> Account {
+        Account {
+            domain: "DOM".to_owned(),
+            user: "alice".to_owned(),
+            nt_hash: NtHash::from_password(&SecretString::from(password)),
+        }
+    }
+
+    fn change() -> NtlmPasswordChange {
+        NtlmPasswordChange {
+            user: "alice".to_owned(),
+            domain: "DOM".to_owned(),
+            domain_is_own: false,
+            old_password: SecretString::from("old"),
+            new_password: SecretString::from("new"),
+        }
+    }
+
+    struct Place(std::path::PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            let name = format!("trihound-{name}-{}", std::process::id());
+            let place = Self(std::env::temp_dir().join(name));
+            fs::create_dir_all(&place.0).unwrap();
+            place
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_change_that_changes_no_line_is_none() {
+        let place = Place::new("ntlm-no-line");
+        let path = place.0.join("users");
+        // Gone, and another password than the one that was verified.
+        for text in ["DOM:bob:old\n", "DOM:alice:newer\n", "DOM:alice:o"] {
+            fs::write(&path, text).unwrap();
+            let kind = Secret::Password;
+            let error = rewrite(&path, kind, &account("old"), &change()).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::Other, "{text}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_one_and_what_it_leads_to_is_changed() {
+        let place = Place::new("ntlm-link");
+        let (file, link) = (place.0.join("users"), place.0.join("link"));
+        fs::write(&file, "DOM:bob:x\nDOM:alice:old\r\n").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        rewrite(&link, Secret::Password, &account("old"), &change()).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(
+            fs::read_to_string(&file).unwrap(),
+            "DOM:bob:x\nDOM:alice:new\r\n"
+        );
+    }
 }
