@@ -14,8 +14,8 @@ use std::thread;
 
 use nix::unistd::{Gid, User, getgrouplist};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_keep_capabilities,
-    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, capabilities, get_keep_capabilities, set_capabilities,
+    set_keep_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use trihound::environment::{LocalAccountError, LocalAccounts, is_privileged};
 use trihound::krb5::MemoryStore;
@@ -449,6 +449,40 @@ fn a_thread_has_no_capabilities_while_it_acts_for_a_client() {
             drop(acting);
             assert!(may_read(&own));
             assert_eq!(rights(), before);
+        });
+    });
+}
+
+/// The kernel takes the capabilities of a thread that was root and is no more, and with them the way back.
+#[test]
+fn a_thread_that_is_not_root_comes_back_from_the_account_of_root() {
+    if !is_root() {
+        return;
+    }
+    let service = Service::with(LocalAccounts::mapped_by(|_| Some("root".to_owned())));
+    let context = service.context_with("stranger");
+    let daemon = rustix::process::Uid::from_raw(account("daemon").uid.as_raw());
+    let group = rustix::process::Gid::from_raw(account("daemon").gid.as_raw());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            set_keep_capabilities(true).unwrap();
+            set_thread_res_gid(group, group, group).unwrap();
+            set_thread_res_uid(daemon, daemon, daemon).unwrap();
+            set_keep_capabilities(false).unwrap();
+            let kept = CapabilitySet::SETUID | CapabilitySet::SETGID;
+            let sets = CapabilitySets {
+                effective: kept,
+                permitted: kept,
+                inheritable: CapabilitySet::empty(),
+            };
+            set_capabilities(None, sets).unwrap();
+            let before = rights();
+            let acting = context.impersonate().unwrap();
+            assert_eq!(acting.account(), Some("root"));
+            assert!(rustix::process::geteuid().is_root());
+            drop(acting);
+            assert_eq!(rights(), before);
+            assert!(!get_keep_capabilities().unwrap());
         });
     });
 }

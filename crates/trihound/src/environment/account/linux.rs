@@ -9,8 +9,8 @@ use nix::unistd::{User, getgrouplist, getresgid, getresuid};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid, getgroups};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_thread_groups,
-    set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, capabilities, get_keep_capabilities, set_capabilities,
+    set_keep_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use trihound_sspi::AssumedIdentity;
 
@@ -41,6 +41,8 @@ struct Own {
     saved: (Uid, Gid),
     groups: Vec<Gid>,
     capabilities: CapabilitySets,
+    /// PR_GET_KEEPCAPS.
+    keeps: bool,
 }
 
 struct Assumed {
@@ -124,6 +126,7 @@ impl Own {
             saved: pair(uids.saved, gids.saved),
             groups: getgroups().map_err(failing("getgroups"))?,
             capabilities: capabilities(None).map_err(failing("capget"))?,
+            keeps: get_keep_capabilities().map_err(failing("prctl"))?,
         })
     }
 }
@@ -136,6 +139,11 @@ impl Assumed {
         let differ = self.own.real != self.own.effective;
         let _ = OWN_DIFFER.try_with(|cell| cell.set(Some(differ)));
         set_thread_groups(&self.account.groups).map_err(failing("setgroups"))?;
+        // The kernel takes all capabilities from who was root and is no more (capabilities(7)), and they are what
+        // a process that is not root goes back with.
+        if uid.is_root() && !self.own.keeps {
+            set_keep_capabilities(true).map_err(failing("prctl"))?;
+        }
         // The own numbers are saved, which is what lets the thread go back without any right.
         set_thread_res_gid(None, gid, own_gid).map_err(failing("setresgid"))?;
         set_thread_res_uid(None, uid, own_uid).map_err(failing("setresuid"))?;
@@ -161,6 +169,10 @@ impl Assumed {
             .map_err(failing("setresuid"))?;
         // A change of the effective user may have changed them.
         set_capabilities(None, own.capabilities).map_err(failing("capset"))?;
+        // Left alone where the own value stands, which may be locked.
+        if get_keep_capabilities().map_err(failing("prctl"))? != own.keeps {
+            set_keep_capabilities(own.keeps).map_err(failing("prctl"))?;
+        }
         let _ = OWN_DIFFER.try_with(|cell| cell.set(None));
         Ok(())
     }
