@@ -1,5 +1,7 @@
 //! Names, keys, cipher texts, checksums, addresses, authorization data (RFC 4120 5.2).
 
+use core::fmt;
+
 use rasn::prelude::*;
 
 use crate::message::message;
@@ -29,8 +31,8 @@ pub struct PrincipalName {
 ///     cipher  [2] OCTET STRING
 /// }
 /// ```
-/// RFC 4120 5.2.9.
-#[derive(AsnType, Decode, Encode, Clone, Debug, PartialEq, Eq)]
+/// RFC 4120 5.2.9. `Debug` hides the cipher: with etype 0 it is none, and there are keys in a KRB-CRED.
+#[derive(AsnType, Decode, Encode, Clone, PartialEq, Eq)]
 pub struct EncryptedData {
     /// Encryption type.
     #[rasn(tag(explicit(0)))]
@@ -41,6 +43,16 @@ pub struct EncryptedData {
     /// Confounder, plaintext and MAC, sealed.
     #[rasn(tag(explicit(2)))]
     pub cipher: OctetString,
+}
+
+impl fmt::Debug for EncryptedData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncryptedData")
+            .field("etype", &self.etype)
+            .field("kvno", &self.kvno)
+            .field("cipher", &format_args!("{} bytes", self.cipher.len()))
+            .finish()
+    }
 }
 
 /// ```text
@@ -66,8 +78,8 @@ pub struct EncryptionKey {
 ///     checksum   [1] OCTET STRING
 /// }
 /// ```
-/// RFC 4120 5.2.9.
-#[derive(AsnType, Decode, Encode, Clone, Debug, PartialEq, Eq)]
+/// RFC 4120 5.2.9. `Debug` hides the bytes: those of type 0x8003 may have a KRB-CRED in them.
+#[derive(AsnType, Decode, Encode, Clone, PartialEq, Eq)]
 pub struct Checksum {
     /// Checksum type.
     #[rasn(tag(explicit(0)))]
@@ -75,6 +87,15 @@ pub struct Checksum {
     /// The checksum.
     #[rasn(tag(explicit(1)))]
     pub checksum: OctetString,
+}
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checksum")
+            .field("cksumtype", &self.cksumtype)
+            .field("checksum", &format_args!("{} bytes", self.checksum.len()))
+            .finish()
+    }
 }
 
 /// ```text

@@ -2,6 +2,8 @@
 //!
 //! The frame looks like ASN.1 but holds bytes that are not (RFC 2743 3.1), so it is taken apart here by hand.
 
+use core::fmt;
+
 use bitflags::bitflags;
 
 use crate::der::{Header, length_octets, push_value, read_header};
@@ -202,7 +204,8 @@ bitflags! {
 /// 28..    Deleg   KRB-CRED   only with GSS_C_DELEG_FLAG
 /// ..      Exts
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// `Debug` hides the KRB-CRED, whose keys some senders leave open.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct GssChecksum {
     /// MD5 of [`ChannelBindings::packed`]; zeros if the initiator gave none.
     pub bindings: [u8; 16],
@@ -218,6 +221,18 @@ pub struct GssChecksum {
 const DELEGATION_OPTION: u16 = 1;
 const BINDINGS_LENGTH: u32 = 16;
 const FIXED_LENGTH: usize = 24;
+
+impl fmt::Debug for GssChecksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let delegation = self.delegation.as_ref().map(Vec::len);
+        f.debug_struct("GssChecksum")
+            .field("bindings", &self.bindings)
+            .field("flags", &self.flags)
+            .field("delegation_length", &delegation)
+            .field("extensions", &self.extensions)
+            .finish()
+    }
+}
 
 impl GssChecksum {
     /// The checksum field's bytes.

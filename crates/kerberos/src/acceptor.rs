@@ -152,7 +152,12 @@ impl Demand<'_> {
             return Err(TokenError::FramingMissing.into());
         }
         let authorization = authorization::of_ticket(&accepted)?;
-        let delegated = delegation::received(&checksum, &accepted, environment)?;
+        let delegated = delegation::received(
+            &checksum,
+            &accepted,
+            surroundings.policy.plain_credentials,
+            environment,
+        )?;
         flags.set(GssFlags::DELEG, delegated.is_some());
         let mut facts = self.facts(&accepted, flags, environment);
         facts.authorization = Some(Box::new(authorization));

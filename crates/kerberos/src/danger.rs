@@ -6,6 +6,8 @@
 use trihound_krb5::{ReplayCache, ReplayEntry, ReplayError};
 use trihound_sansio::Timestamp;
 
+pub use trihound_krb5::ap::danger::take_plain_credentials;
+
 use crate::DelegationPolicy;
 
 /// A replay cache that remembers nothing.

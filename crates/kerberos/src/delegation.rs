@@ -8,7 +8,10 @@ use trihound_asn1::TicketFlags;
 use trihound_asn1::gss::{GssChecksum, GssFlags};
 use trihound_krb5::ap::AcceptedApReq;
 use trihound_krb5::ccache::{from_krb_cred, to_krb_cred};
-use trihound_krb5::{Config, Credentials, Environment, Principal};
+use trihound_krb5::{
+    Config, Credentials, Environment, Error as KerberosError, PeerMisbehaved, PlainCredentials,
+    Principal,
+};
 use trihound_secret::SecretBytes;
 use trihound_sspi::{AccessToken, ImpersonationLevel, PackedCredential};
 
@@ -74,16 +77,26 @@ fn is_named(server: &Principal, name: &str) -> bool {
     Principal::parse(name, realm).is_ok_and(|named| named == *server)
 }
 
-/// What the client delegated in the checksum of its authenticator, if anything.
+/// What the client delegated in the checksum of its authenticator, if anything that counts.
 pub(crate) fn received(
     checksum: &GssChecksum,
     accepted: &AcceptedApReq,
+    plain: PlainCredentials,
     environment: &Environment,
 ) -> Result<Option<Vec<Credentials>>, Error> {
     let Some(message) = &checksum.delegation else {
         return Ok(None);
     };
-    let mut credentials = accepted.delegated_credentials(message, environment)?;
+    let mut credentials = match accepted.delegated_credentials(message, plain, environment) {
+        Ok(credentials) => credentials,
+        // RFC 4121 section 4.1.1.1: under the session key, or it is none (conformance row 95). Heimdal's
+        // clients send all of theirs without, so the login itself goes on.
+        Err(error @ KerberosError::PeerMisbehaved(PeerMisbehaved::CredentialNotEncrypted)) => {
+            debug!(client = %accepted.client, "The tickets of {} are left: {error}", accepted.client);
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
     // GSS_C_IDENTIFY_FLAG: the client is to be known here, and nobody acts for it.
     if checksum.flags.contains(GssFlags::IDENTIFY) {
         debug!(client = %accepted.client, "The tickets of {} are left: it asked for IDENTIFY", accepted.client);

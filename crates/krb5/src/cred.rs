@@ -16,6 +16,20 @@ const KRB_CRED_TAG: u8 = 0x76;
 /// The etype of data that is not encrypted at all.
 const NULL_ENCTYPE: i32 = 0;
 
+/// What an acceptor does about a delegated credential that is not encrypted (etype 0).
+///
+/// By default it is not read, and [`PeerMisbehaved::CredentialNotEncrypted`]: Heimdal's initiators, and
+/// with them Samba's, leave encryption to the authenticator around it. What reads it is
+/// [`take_plain_credentials`](crate::ap::danger::take_plain_credentials).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlainCredentials {
+    are_taken: bool,
+}
+
+impl PlainCredentials {
+    pub(crate) const TAKEN: Self = Self { are_taken: true };
+}
+
 /// Builds a KRB-CRED encrypted under `key`; within a GSS checksum that is the session key of the
 /// ticket that the AP-REQ shows (RFC 4121 section 4.1.1.1).
 ///
@@ -63,7 +77,7 @@ pub fn build_krb_cred(
 /// [`PeerMisbehaved`]: not encrypted, does not decrypt, tickets and descriptions do not pair up, a
 /// name or time is missing.
 pub fn read_krb_cred(der: &[u8], keys: &[&Key]) -> Result<Vec<Credentials>, Error> {
-    let (message, part) = open(der, keys)?;
+    let (message, part) = open(der, keys, PlainCredentials::default())?;
     from_krb_cred_parts(&message, &part).map_err(fault)
 }
 
@@ -79,6 +93,7 @@ impl AcceptedApReq {
     pub fn delegated_credentials(
         &self,
         der: &[u8],
+        plain: PlainCredentials,
         environment: &Environment,
     ) -> Result<Vec<Credentials>, Error> {
         // RFC 4121 4.1.1.1: the session key; the sub-key is what some senders take.
@@ -87,7 +102,7 @@ impl AcceptedApReq {
             .flatten()
             .map(|key| &**key)
             .collect();
-        let (message, part) = open(der, &keys)?;
+        let (message, part) = open(der, &keys, plain)?;
         let (now, skew) = (environment.now(0), environment.config.clock_skew);
         // RFC 4120 3.6.2: a timestamp that is "present but not current" is KRB_AP_ERR_SKEW.
         if let Some(timestamp) = part.timestamp {
@@ -114,7 +129,11 @@ impl AcceptedApReq {
     }
 }
 
-fn open(der: &[u8], keys: &[&Key]) -> Result<(KrbCred, EncKrbCredPart), Error> {
+fn open(
+    der: &[u8],
+    keys: &[&Key],
+    plain: PlainCredentials,
+) -> Result<(KrbCred, EncKrbCredPart), Error> {
     if der.first() != Some(&KRB_CRED_TAG) {
         return Err(InvalidMessage::Unexpected {
             expected: "a KRB-CRED",
@@ -125,7 +144,11 @@ fn open(der: &[u8], keys: &[&Key]) -> Result<(KrbCred, EncKrbCredPart), Error> {
     let message = KrbCred::from_der(der)?;
     // RFC 4120 5.8.1: the encrypted part is under the session key; etype 0 leaves it open.
     if message.enc_part.etype == NULL_ENCTYPE {
-        return Err(PeerMisbehaved::CredentialNotEncrypted.into());
+        if !plain.are_taken {
+            return Err(PeerMisbehaved::CredentialNotEncrypted.into());
+        }
+        let part = EncKrbCredPart::from_der(&message.enc_part.cipher)?;
+        return Ok((message, part));
     }
     let plain = keys
         .iter()

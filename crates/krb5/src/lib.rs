@@ -34,7 +34,7 @@ pub use config::{
     Config, ConfigError, ConfigWarning, DnsCanonicalization, LocalNameError, LoginDefaults,
     RealmConfig, WarningReason,
 };
-pub use cred::{build_krb_cred, read_krb_cred};
+pub use cred::{PlainCredentials, build_krb_cred, read_krb_cred};
 pub use credentials::{Credentials, KeyMaterial};
 pub use environment::Environment;
 pub use error::{

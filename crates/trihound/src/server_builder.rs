@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trihound_krb5::pac::PacPolicy;
-use trihound_krb5::{Config, CredentialStore};
+use trihound_krb5::{Config, CredentialStore, PlainCredentials};
 use trihound_ntlm::{Direction, Ntlm, NtlmCredential, NtlmObserver, NtlmPolicy, NtlmVerifier};
 use trihound_sansio::{Clock, RandomSource};
 use trihound_sspi::{
@@ -134,6 +134,15 @@ impl ServerBuilder {
     #[must_use]
     pub fn pac_policy(mut self, policy: PacPolicy) -> Self {
         self.settings.pac = policy;
+        self
+    }
+
+    /// Whether delegated credentials that are not encrypted count, as Heimdal's and Samba's clients send them: not unless
+    /// this is [`take_plain_credentials`](trihound_kerberos::danger::take_plain_credentials). A package of the program's
+    /// own decides by itself.
+    #[must_use]
+    pub fn plain_credentials(mut self, policy: PlainCredentials) -> Self {
+        self.settings.plain_credentials = policy;
         self
     }
 

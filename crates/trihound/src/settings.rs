@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trihound_krb5::pac::PacPolicy;
-use trihound_krb5::{Config, CredentialStore, Environment, Keytab, MemoryStore, ReplacedKeys};
+use trihound_krb5::{
+    Config, CredentialStore, Environment, Keytab, MemoryStore, PlainCredentials, ReplacedKeys,
+};
 use trihound_negotiate::PackageList;
 use trihound_ntlm::{Ntlm, NtlmConfig, NtlmObserver, NtlmPolicy, NtlmVerifier};
 use trihound_sansio::{Clock, RandomSource, SystemClock};
@@ -93,6 +95,8 @@ pub(crate) struct Settings {
     pub(crate) replaced_keys: Duration,
     /// What a server wants of the PACs of tickets.
     pub(crate) pac: PacPolicy,
+    /// What a server does about delegated credentials that are not encrypted.
+    pub(crate) plain_credentials: PlainCredentials,
 }
 
 impl Default for Settings {
@@ -114,6 +118,7 @@ impl Default for Settings {
             max_message: MAX_MESSAGE,
             replaced_keys: ReplacedKeys::LIFETIME,
             pac: PacPolicy::default(),
+            plain_credentials: PlainCredentials::default(),
         }
     }
 }
@@ -165,6 +170,7 @@ impl Settings {
         }
         let mut config = KerberosConfig::new(environment, store);
         config.accept_policy.pac = self.pac;
+        config.accept_policy.plain_credentials = self.plain_credentials;
         let package = Kerberos::new(config);
         Ok(self
             .kerberos

@@ -1,9 +1,10 @@
 //! Keys and passwords are in no debug output and in no error.
 
+use trihound_asn1::gss::GssChecksum;
 use trihound_asn1::{
-    Authenticator, ChangePasswdData, DecodeError, EncApRepPart, EncAsRepPart, EncKrbCredPart,
-    EncKrbPrivPart, EncTicketPart, EncryptionKey, KrbFastResponse, Message, PaOtpRequest,
-    SecretOctets, Ticket,
+    Authenticator, ChangePasswdData, Checksum, DecodeError, EncApRepPart, EncAsRepPart,
+    EncKrbCredPart, EncKrbPrivPart, EncTicketPart, EncryptedData, EncryptionKey, KrbFastResponse,
+    Message, PaOtpRequest, SecretOctets, Ticket,
 };
 
 use crate::model::*;
@@ -42,6 +43,28 @@ fn debug_of_what_holds_a_key_does_not_show_it() {
     debug::<EncKrbPrivPart>("enc_priv_part", b"user data");
     debug::<ChangePasswdData>("setpw_req", "пароль".as_bytes());
     debug::<PaOtpRequest>("pa_otp_req", b"123456");
+}
+
+/// Etype 0 leaves the keys of a KRB-CRED open, in a checksum of type 0x8003 too.
+#[test]
+fn debug_of_a_delegation_in_the_clear_does_not_show_it() {
+    let open = EncryptedData::new(0, None, KEY.to_vec());
+    assert_eq!(
+        format!("{open:?}"),
+        format!(
+            "EncryptedData {{ etype: 0, kvno: None, cipher: {} bytes }}",
+            KEY.len()
+        )
+    );
+    let whole = GssChecksum {
+        delegation: Some(KEY.to_vec()),
+        ..GssChecksum::default()
+    };
+    let wire = Checksum::new(0x8003, whole.encode().unwrap());
+    for text in [format!("{whole:?}"), format!("{wire:?}")] {
+        assert!(!shows(&text, KEY), "{text}");
+    }
+    assert!(format!("{wire:?}").contains("cksumtype: 32771"));
 }
 
 #[test]

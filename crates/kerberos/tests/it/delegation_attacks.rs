@@ -5,9 +5,12 @@ use trihound_asn1::{
     gss::{self, GssFlags},
 };
 use trihound_crypto::{Enctype, Key, KeyUsage};
+use trihound_kerberos::danger;
 use trihound_krb5::ccache::krb_cred_info;
 use trihound_krb5::{Credentials, Error as KerberosError, PeerMisbehaved, ReplayError};
-use trihound_sspi::{AcceptorAttributes, AccessToken, ImpersonationLevel, SecurityStatus};
+use trihound_sspi::{
+    AcceptorAttributes, AccessToken, Error, HandshakeOutcome, ImpersonationLevel, SecurityStatus,
+};
 
 use crate::attacks::peer_fault;
 use crate::support::{key, lax_policy};
@@ -140,7 +143,7 @@ fn an_honest_delegation_is_taken() {
     );
 }
 
-/// Conformance row 95: under the keys of this login, and encrypted at all.
+/// Conformance row 95: under the keys of this login.
 #[test]
 fn row_95_a_delegation_under_another_key_is_refused() {
     let world = World::new(AES256);
@@ -154,10 +157,102 @@ fn row_95_a_delegation_under_another_key_is_refused() {
     delegated.etype = Some(17);
     let fault = peer_fault(delegated.accept(&world), status);
     assert_eq!(fault, PeerMisbehaved::CredentialDoesNotDecrypt);
+}
+
+/// Conformance row 95: Heimdal's clients send it so, and are let in without it.
+#[test]
+fn row_95_a_delegation_that_is_not_encrypted_is_left_and_the_login_goes_on() {
+    let world = World::new(AES256);
+    let left = |delegated: &Delegated| {
+        let (attributes, token) = accepted(&world, delegated);
+        assert!(!attributes.contains(AcceptorAttributes::DELEGATE));
+        assert_eq!(token.level, ImpersonationLevel::Impersonation);
+        assert!(token.delegated_credential.is_none());
+        assert_eq!(token.client_name, ALICE);
+    };
     let mut delegated = Delegated::honest(&world);
     delegated.etype = Some(0);
-    let fault = peer_fault(delegated.accept(&world), status);
-    assert_eq!(fault, PeerMisbehaved::CredentialNotEncrypted);
+    left(&delegated);
+    // It is not even read.
+    delegated.part = Delegated::of(&world, "bob", NOW + 3600).part;
+    left(&delegated);
+    delegated.part.ticket_info.clear();
+    left(&delegated);
+    // What is around it is read, and any other etype has to have a key.
+    delegated.etype = Some(1);
+    let leg = delegated.accept(&world);
+    let fault = peer_fault(leg, SecurityStatus::SEC_E_INVALID_TOKEN);
+    assert_eq!(fault, PeerMisbehaved::CredentialDoesNotDecrypt);
+}
+
+/// Conformance row 95: the opt-in. Nothing else is let through by it.
+#[test]
+fn row_95_a_delegation_that_is_not_encrypted_is_taken_where_danger_says_so() {
+    let world = World::with(AES256, lax_policy(), |config| {
+        config.accept_policy.plain_credentials = danger::take_plain_credentials();
+    });
+    let plain = |mut delegated: Delegated| {
+        delegated.etype = Some(0);
+        delegated
+    };
+    let (attributes, token) = accepted(&world, &plain(Delegated::honest(&world)));
+    assert!(attributes.contains(AcceptorAttributes::DELEGATE));
+    assert_eq!(token.level, ImpersonationLevel::Delegation);
+    assert!(token.delegated_credential.is_some());
+    // One that is encrypted, too.
+    let (attributes, _) = accepted(&world, &Delegated::honest(&world));
+    assert!(attributes.contains(AcceptorAttributes::DELEGATE));
+
+    let refused = |delegated, status| peer_fault(plain(delegated).accept(&world), status);
+    let of_other = Delegated::of(&world, "bob", NOW + 3600);
+    assert!(matches!(
+        refused(of_other, SecurityStatus::SEC_E_LOGON_DENIED),
+        PeerMisbehaved::CredentialOfOther { .. }
+    ));
+    let mut late = Delegated::honest(&world);
+    late.part.timestamp = Some(KerberosTime::from_seconds(NOW - 301));
+    assert!(matches!(
+        refused(late, SecurityStatus::SEC_E_TIME_SKEW),
+        PeerMisbehaved::CredentialNotCurrent { .. }
+    ));
+    let mut incomplete = Delegated::honest(&world);
+    incomplete.part.ticket_info.clear();
+    assert!(matches!(
+        refused(incomplete, SecurityStatus::SEC_E_INVALID_TOKEN),
+        PeerMisbehaved::CredentialCountDiffers { .. }
+    ));
+    let mut other_key = Delegated::honest(&world);
+    other_key.key = Key::new(AES256, &[0x77; 32], &lax_policy()).unwrap();
+    let leg = other_key.accept(&world);
+    let fault = peer_fault(leg, SecurityStatus::SEC_E_INVALID_TOKEN);
+    assert_eq!(fault, PeerMisbehaved::CredentialDoesNotDecrypt);
+    // IDENTIFY and the end of the ticket hold here as ever.
+    let mut identify = plain(Delegated::honest(&world));
+    identify.flags |= GssFlags::IDENTIFY;
+    for delegated in [identify, plain(Delegated::of(&world, ALICE, NOW))] {
+        let (attributes, token) = accepted(&world, &delegated);
+        assert!(!attributes.contains(AcceptorAttributes::DELEGATE));
+        assert!(token.delegated_credential.is_none());
+    }
+}
+
+/// Cuts and changes of a credential that nothing protects but what is around it.
+#[test]
+fn a_plain_delegation_of_garbage_is_refused_without_harm() {
+    let world = World::with(AES256, lax_policy(), |config| {
+        config.accept_policy.plain_credentials = danger::take_plain_credentials();
+    });
+    let plain = Delegated::honest(&world).part.to_der().unwrap();
+    let send = |plain: &[u8]| send_sealed(&world, EncryptedData::new(0, None, plain.to_vec()));
+    assert!(send(&plain).is_ok());
+    for length in 0..plain.len() {
+        assert!(send(&plain[..length]).is_err(), "{length}");
+    }
+    for at in 0..plain.len() {
+        let mut other = plain.clone();
+        other[at] ^= 0x55;
+        let _ = send(&other);
+    }
 }
 
 /// A client that has somebody else's ticket could make the service act for them under its own name.
@@ -293,6 +388,22 @@ fn a_delegation_that_comes_again_is_refused() {
     ));
 }
 
+/// What an acceptor says of a credential with this for its encrypted part.
+fn send_sealed(world: &World, sealed: EncryptedData) -> Result<HandshakeOutcome, Error> {
+    let honest = Delegated::honest(world);
+    let message = KrbCred::new(honest.tickets, sealed).to_der().unwrap();
+    let mut bytes = 16_u32.to_le_bytes().to_vec();
+    bytes.extend([0; 16]);
+    bytes.extend([1, 0, 0, 0, 1, 0]);
+    bytes.extend(u16::try_from(message.len()).unwrap().to_le_bytes());
+    bytes.extend(message);
+    let request = world.ap_req(ApOptions::empty(), |authenticator| {
+        authenticator.cksum = Some(trihound_asn1::Checksum::new(0x8003, bytes));
+    });
+    let token = gss::wrap_token(gss::KRB5_OID, [1, 0], &request);
+    Sides::new(world, Wishes::default()).accept(Some(&token)).0
+}
+
 /// What is inside may be anything once it decrypts.
 #[test]
 fn a_delegation_of_garbage_is_refused_without_harm() {
@@ -304,19 +415,7 @@ fn a_delegation_of_garbage_is_refused_without_harm() {
         let cipher = session
             .encrypt(KeyUsage::KRB_CRED_ENC_PART, plain, random)
             .unwrap();
-        let honest = Delegated::honest(&world);
-        let sealed = EncryptedData::new(AES256.0, None, cipher);
-        let message = KrbCred::new(honest.tickets, sealed).to_der().unwrap();
-        let mut bytes = 16_u32.to_le_bytes().to_vec();
-        bytes.extend([0; 16]);
-        bytes.extend([1, 0, 0, 0, 1, 0]);
-        bytes.extend(u16::try_from(message.len()).unwrap().to_le_bytes());
-        bytes.extend(message);
-        let request = world.ap_req(ApOptions::empty(), |authenticator| {
-            authenticator.cksum = Some(trihound_asn1::Checksum::new(0x8003, bytes));
-        });
-        let token = gss::wrap_token(gss::KRB5_OID, [1, 0], &request);
-        Sides::new(&world, Wishes::default()).accept(Some(&token)).0
+        send_sealed(&world, EncryptedData::new(AES256.0, None, cipher))
     };
     assert!(send(&plain).is_ok());
     for length in 0..plain.len() {

@@ -74,6 +74,14 @@ impl World {
     }
 
     pub(crate) fn with_policy(enctype: Enctype, policy: EnctypePolicy) -> Self {
+        Self::with(enctype, policy, |_| {})
+    }
+
+    pub(crate) fn with(
+        enctype: Enctype,
+        policy: EnctypePolicy,
+        change: impl FnOnce(&mut KerberosConfig),
+    ) -> Self {
         let clock = Arc::new(FixedClock::new(Timestamp::from_seconds(NOW)));
         let mut config = Config::default();
         config.default_realm = Some(REALM.to_owned());
@@ -89,10 +97,9 @@ impl World {
             KeyMaterial::new(enctype, SecretBytes::from(service_key.expose())),
         ));
         let store = Arc::new(MemoryStore::new());
-        let package = RegisteredPackage::new(Kerberos::new(KerberosConfig::new(
-            environment.clone(),
-            store,
-        )));
+        let mut config = KerberosConfig::new(environment.clone(), store);
+        change(&mut config);
+        let package = RegisteredPackage::new(Kerberos::new(config));
         let table = SecurityFunctionTable::builder()
             .package(&package)
             .build()

@@ -20,8 +20,8 @@ use crate::as_exchange::time;
 use crate::pac::{PacPolicy, TicketPac};
 use crate::refusal::{KRB_ERROR_TAG, microseconds, moment, peer_refused, whole};
 use crate::{
-    Environment, Error, InvalidMessage, Keytab, NotReplayed, PeerMisbehaved, Policy, Principal,
-    ReplayCache, ReplayEntry, replay, trace,
+    Environment, Error, InvalidMessage, Keytab, NotReplayed, PeerMisbehaved, PlainCredentials,
+    Policy, Principal, ReplayCache, ReplayEntry, replay, trace,
 };
 
 /// First byte of an AP-REQ: `[APPLICATION 14]`, constructed.
@@ -54,6 +54,9 @@ pub struct AcceptPolicy {
     pub transited: TransitedPolicy,
     /// What is wanted of the ticket's PAC.
     pub pac: PacPolicy,
+    /// Whether a delegated credential that is not encrypted counts (conformance row 95). It does not by
+    /// default.
+    pub plain_credentials: PlainCredentials,
 }
 
 impl Default for AcceptPolicy {
@@ -62,6 +65,7 @@ impl Default for AcceptPolicy {
             try_other_keys: true,
             transited: TransitedPolicy::default(),
             pac: PacPolicy::default(),
+            plain_credentials: PlainCredentials::default(),
         }
     }
 }

@@ -14,6 +14,7 @@
 mod acceptor;
 mod authdata;
 mod binding;
+pub mod danger;
 mod initiator;
 mod keys;
 mod transited;

@@ -210,7 +210,7 @@ pub enum PeerMisbehaved {
     CredentialDoesNotDecrypt,
     /// A KRB-CRED is not encrypted (RFC 4120 section 5.8.1).
     #[error(
-        "the delegated credential is not encrypted (etype 0), which only very old clients do; its key would be open to all"
+        "the delegated credential is not encrypted (etype 0), as Heimdal's and Samba's clients send it; it counts only where danger::take_plain_credentials says so"
     )]
     CredentialNotEncrypted,
     /// A KRB-CRED has not one description for each ticket (RFC 4120 section 5.8.1).
