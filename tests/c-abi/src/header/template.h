@@ -53,8 +53,15 @@ typedef struct _GUID {
 /* --- packages -------------------------------------------------------------------------------------------- */
 
 #define KERBEROS_NAME_A "Kerberos"
+#define MICROSOFT_KERBEROS_NAME_A "Kerberos"
 #define NTLMSP_NAME_A "NTLM"
 #define NEGOSSP_NAME_A "Negotiate"
+#define MICROSOFT_KERBEROS_NAME_W u"Kerberos"
+#define NTLMSP_NAME_W u"NTLM"
+#define NEGOSSP_NAME_W u"Negotiate"
+#define MICROSOFT_KERBEROS_NAME TRIHOUND_AW(MICROSOFT_KERBEROS_NAME_)
+#define NTLMSP_NAME TRIHOUND_AW(NTLMSP_NAME_)
+#define NEGOSSP_NAME TRIHOUND_AW(NEGOSSP_NAME_)
 
 @flags SECPKG_FLAG_
 #define SECPKG_ID_NONE 0xFFFF
@@ -90,6 +97,7 @@ typedef struct _SecHandle {
 } SecHandle, *PSecHandle;
 typedef SecHandle CredHandle, *PCredHandle;
 typedef SecHandle CtxtHandle, *PCtxtHandle;
+#define SEC_DELETED_HANDLE ((ULONG_PTR)-2)
 #define SecInvalidateHandle(handle) ((void)((handle)->dwLower = (handle)->dwUpper = (ULONG_PTR)-1))
 #define SecIsValidHandle(handle) ((handle)->dwLower != (ULONG_PTR)-1 && (handle)->dwUpper != (ULONG_PTR)-1)
 
@@ -153,6 +161,17 @@ typedef struct _SEC_CHANNEL_BINDINGS {
 
 #define SEC_WINNT_AUTH_IDENTITY_ANSI 0x1
 #define SEC_WINNT_AUTH_IDENTITY_UNICODE 0x2
+#define SEC_WINNT_AUTH_IDENTITY_MARSHALLED 0x4
+#define SEC_WINNT_AUTH_IDENTITY_ONLY 0x8
+/* Passwords that only Windows, or only the process that made the identity, can read. */
+#define SEC_WINNT_AUTH_IDENTITY_FLAGS_PROCESS_ENCRYPTED 0x10
+#define SEC_WINNT_AUTH_IDENTITY_FLAGS_SYSTEM_PROTECTED 0x20
+#define SEC_WINNT_AUTH_IDENTITY_FLAGS_USER_PROTECTED 0x40
+#define SEC_WINNT_AUTH_IDENTITY_FLAGS_SYSTEM_ENCRYPTED 0x80
+/* Options of SspiEncryptAuthIdentityEx; only the second is there. */
+#define SEC_WINNT_AUTH_IDENTITY_ENCRYPT_SAME_LOGON 0x1
+#define SEC_WINNT_AUTH_IDENTITY_ENCRYPT_SAME_PROCESS 0x2
+#define SEC_WINNT_AUTH_IDENTITY_ENCRYPT_FOR_SYSTEM 0x4
 #define SEC_WINNT_AUTH_IDENTITY_VERSION 0x200
 #define SEC_WINNT_AUTH_IDENTITY_VERSION_2 0x201
 
@@ -186,6 +205,8 @@ typedef struct _SEC_WINNT_AUTH_IDENTITY_EX# {
     ULONG PackageListLength;
 } SEC_WINNT_AUTH_IDENTITY_EX#, *PSEC_WINNT_AUTH_IDENTITY_EX#;
 @end
+#define SEC_WINNT_AUTH_IDENTITY_EX TRIHOUND_AW(SEC_WINNT_AUTH_IDENTITY_EX)
+#define PSEC_WINNT_AUTH_IDENTITY_EX TRIHOUND_AW(PSEC_WINNT_AUTH_IDENTITY_EX)
 
 /* One piece of memory: offsets count from its start, lengths count bytes, strings are UTF-16. */
 typedef struct _SEC_WINNT_AUTH_IDENTITY_EX2 {
@@ -220,9 +241,33 @@ static const GUID SEC_WINNT_AUTH_DATA_TYPE_PASSWORD = { 0x28bfc32f, 0x10f6, 0x47
 
 typedef void *PSEC_WINNT_AUTH_IDENTITY_OPAQUE;
 
+/* Any of the forms above. */
+typedef union _SEC_WINNT_AUTH_IDENTITY_INFO {
+    SEC_WINNT_AUTH_IDENTITY_EXW AuthIdExw;
+    SEC_WINNT_AUTH_IDENTITY_EXA AuthIdExa;
+    SEC_WINNT_AUTH_IDENTITY_A AuthId_a;
+    SEC_WINNT_AUTH_IDENTITY_W AuthId_w;
+    SEC_WINNT_AUTH_IDENTITY_EX2 AuthIdEx2;
+} SEC_WINNT_AUTH_IDENTITY_INFO, *PSEC_WINNT_AUTH_IDENTITY_INFO;
+
 /* --- attributes ------------------------------------------------------------------------------------------------ */
 
 @attributes
+
+/* Of sspi.h too; no package here has them, and they are SEC_E_UNSUPPORTED_FUNCTION. */
+#define SECPKG_ATTR_PROTO_INFO 7
+#define SECPKG_ATTR_USE_VALIDATED 15
+#define SECPKG_ATTR_CREDENTIAL_NAME 16
+#define SECPKG_ATTR_TARGET 19
+#define SECPKG_ATTR_AUTHENTICATION_ID 20
+#define SECPKG_ATTR_LOGOFF_TIME 21
+#define SECPKG_ATTR_NEGO_KEYS 22
+#define SECPKG_ATTR_PROMPTING_NEEDED 24
+#define SECPKG_ATTR_NEGO_PKG_INFO 31
+#define SECPKG_ATTR_NEGO_STATUS 32
+#define SECPKG_ATTR_CONTEXT_DELETED 33
+#define SECPKG_ATTR_SUBJECT_SECURITY_ATTRIBUTES 128
+#define SECPKG_CRED_ATTR_PAC_BYPASS 5
 
 typedef struct _SecPkgContext_Sizes {
     ULONG cbMaxToken;
@@ -348,6 +393,9 @@ typedef void (SEC_ENTRY *SEC_GET_KEY_FN)(void *Arg, void *Principal, ULONG KeyVe
 
 @functions
 
+/* An old name. */
+#define FreeCredentialHandle FreeCredentialsHandle
+
 /* --- the tables; a slot is NULL where no package has the function ------------------------------------------------- */
 
 #define SECURITY_SUPPORT_PROVIDER_INTERFACE_VERSION 1
@@ -358,6 +406,9 @@ typedef void (SEC_ENTRY *SEC_GET_KEY_FN)(void *Arg, void *Principal, ULONG KeyVe
 #define SECURITY_ENTRYPOINT_ANSIA "InitSecurityInterfaceA"
 #define SECURITY_ENTRYPOINT_ANSIW "InitSecurityInterfaceW"
 #define SECURITY_ENTRYPOINT_ANSI TRIHOUND_AW(SECURITY_ENTRYPOINT_ANSI)
+#define SECURITY_ENTRYPOINTA SECURITY_ENTRYPOINT_ANSIA
+#define SECURITY_ENTRYPOINTW u"InitSecurityInterfaceW"
+#define SECURITY_ENTRYPOINT TRIHOUND_AW(SECURITY_ENTRYPOINT)
 
 @tables
 
