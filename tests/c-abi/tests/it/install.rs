@@ -52,6 +52,14 @@ fn what_is_installed_is_found_by_pkg_config_and_linked_to() {
     let mut command = realm.environment(Command::new(&made));
     let printed = succeed(command.env("LD_LIBRARY_PATH", prefix.join("lib")));
     assert_eq!(printed, "Negotiate\nKerberos\nNTLM\n");
+    // A later library of another interface, beside this one, is not taken for it.
+    if cfg!(target_os = "linux") && have("readelf") {
+        let needs = succeed(Command::new("readelf").arg("-d").arg(&made));
+        assert!(
+            needs.contains("Shared library: [libtrihound_sspi.so.0]"),
+            "{needs}"
+        );
+    }
 }
 
 #[test]
