@@ -50,5 +50,8 @@ int run_exports(void);
 int run_arguments(void);
 int run_logins(void);
 int run_threads(unsigned contexts);
+int run_leave(const char *file);
+int run_arrive(const char *file);
+int run_refused(const char *file);
 
 #endif

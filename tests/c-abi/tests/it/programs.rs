@@ -1,6 +1,7 @@
 //! The C test program over the library: the loopback matrix, wrong arguments, threads.
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -106,6 +107,29 @@ fn wrong_arguments_each_give_a_status() {
 #[test]
 fn identities_of_every_form_log_in_and_what_is_not_there_is_refused_with_its_reason() {
     part(&["logins"]);
+}
+
+/// Each run of the program is a process of its own.
+#[test]
+fn contexts_go_from_one_process_to_another_that_has_the_same_key() {
+    if !have("gcc") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let made = compile(scratch.path(), &[]);
+    let realm = Realm::start();
+    let file = scratch.path().join("contexts").display().to_string();
+    let under = |byte: u8| {
+        let key = scratch.path().join(format!("key-{byte}"));
+        std::fs::write(&key, [byte; 32]).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+        format!("TRIHOUND_CONTEXT_KEY_FILE={}", key.display())
+    };
+    let (key, other) = (under(1), under(2));
+    run_part(&realm, &["env", &key], &made, &["leave", &file]);
+    run_part(&realm, &[], &made, &["refused", &file]);
+    run_part(&realm, &["env", &other], &made, &["refused", &file]);
+    run_part(&realm, &["env", &key], &made, &["arrive", &file]);
 }
 
 #[test]

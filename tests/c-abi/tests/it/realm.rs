@@ -63,6 +63,7 @@ impl Realm {
             .env_remove("KRB5_CLIENT_KTNAME")
             .env_remove("LM_COMPAT_LEVEL")
             .env_remove("NTLM_HASH_FILE")
+            .env_remove("TRIHOUND_CONTEXT_KEY_FILE")
             .env("KRB5_CONFIG", self.file("krb5.conf"))
             .env("KRB5_KTNAME", self.file("service.keytab"))
             .env("KRB5CCNAME", format!("FILE:{}", self.file("cc").display()))

@@ -204,6 +204,7 @@ pub(crate) fn compile(folder: &Path, flags: &[&str]) -> PathBuf {
         "arguments",
         "truncated",
         "logins",
+        "moving",
         "threads",
     ] {
         command.arg(sources.join(format!("{name}.c")));
