@@ -116,6 +116,14 @@ impl Builder {
     /// Adds bytes; they begin at a multiple of eight.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Offset {
         let at = self.tail.len().next_multiple_of(8);
+        let end = at.saturating_add(bytes.len());
+        // Memory that is outgrown would keep what may be a password.
+        if end > self.tail.capacity() {
+            let mut larger = Vec::with_capacity(end.saturating_mul(2));
+            larger.extend_from_slice(&self.tail);
+            self.tail.zeroize();
+            self.tail = larger;
+        }
         self.tail.resize(at, 0);
         self.tail.extend_from_slice(bytes);
         Offset(self.head.saturating_add(at))

@@ -4,13 +4,14 @@ use core::ffi::{c_char, c_void};
 
 use trihound::secret::SecretBytes;
 use trihound::sspi::{Error, SecurityStatus, ServicePrincipalName};
+use zeroize::Zeroize;
 
 use crate::guard::{Answer, OK};
 use crate::identity::image::{self, Parts, packed};
 use crate::identity::{Given, SEALING_OVERHEAD, given, open, seal};
 use crate::memory::{self, Builder, size_of_piece, take_back};
 use crate::pointer::{Out, bytes, parameter, put};
-use crate::text::{Wide, required, secret, text};
+use crate::text::{Text, Wide, required, secret, text};
 use crate::types::{
     BOOLEAN, SEC_WCHAR, SEC_WINNT_AUTH_IDENTITY_EX2,
     SEC_WINNT_AUTH_IDENTITY_FLAGS_PROCESS_ENCRYPTED, SEC_WINNT_AUTH_IDENTITY_VERSION_2, ULONG,
@@ -401,10 +402,11 @@ pub(crate) unsafe fn prepare_for_write(
         }
     };
     let secret = given.password.as_ref().map_or("", |secret| secret.expose());
-    let words = secret
-        .encode_utf16()
-        .flat_map(u16::to_ne_bytes)
-        .collect::<Vec<u8>>();
+    let mut units = Wide::encode(secret);
+    // At its full size from the start, so that no copy of the password stays behind.
+    let mut words = Vec::with_capacity(units.len().saturating_mul(2));
+    words.extend(units.iter().flat_map(|unit| unit.to_ne_bytes()));
+    units.zeroize();
     let words = SecretBytes::from(words);
     blob_size.put(u32::try_from(words.len()).map_err(|_| parameter("the password is too long"))?);
     blob.put(memory::bytes(words.expose()));
