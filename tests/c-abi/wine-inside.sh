@@ -16,7 +16,7 @@ head -c 32 /dev/urandom > key
 export NTLM_USER_FILE='Z:\srv\folder\ntlm-users' TRIHOUND_NTLM=allow TRIHOUND_CONTEXT_KEY_FILE='Z:\srv\folder\key'
 # Each part of the program is one test here; what it checks it counts itself.
 passed=0 failed=0
-for part in interfaces matrix exports arguments logins "leave contexts" "arrive contexts"; do
+for part in interfaces matrix exports arguments logins onward "leave contexts" "arrive contexts"; do
   echo "--- $part"
   # shellcheck disable=SC2086 # a part may have an argument
   if wine ./c-abi.exe trihound_sspi.dll $part; then passed=$((passed + 1)); else failed=$((failed + 1)); fi

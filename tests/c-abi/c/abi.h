@@ -49,6 +49,7 @@ int run_matrix(int few);
 int run_exports(void);
 int run_arguments(void);
 int run_logins(void);
+int run_onward(void);
 int run_threads(unsigned contexts);
 int run_leave(const char *file);
 int run_arrive(const char *file);

@@ -1,4 +1,4 @@
-/* c-abi LIBRARY matrix|few|exports|arguments|logins|threads [N]|leave FILE|arrive FILE|refused FILE|interfaces:
+/* c-abi LIBRARY matrix|few|exports|arguments|logins|onward|threads [N]|leave FILE|arrive FILE|refused FILE|interfaces:
  * loads the provider and looks at one side of it.
  *
  * The exit status is 0 only if nothing failed; the last line tells the counts. */
@@ -38,7 +38,7 @@ static int interfaces(void)
 int main(int count, char **words)
 {
     if (count < 3) {
-        fprintf(stderr, "usage: c-abi LIBRARY matrix|few|exports|arguments|logins|threads [N]|leave|arrive|refused FILE|interfaces\n");
+        fprintf(stderr, "usage: c-abi LIBRARY matrix|few|exports|arguments|logins|onward|threads [N]|leave|arrive|refused FILE|interfaces\n");
         return 2;
     }
     load(words[1]);
@@ -47,6 +47,7 @@ int main(int count, char **words)
     else if (strcmp(words[2], "exports") == 0) run_exports();
     else if (strcmp(words[2], "arguments") == 0) run_arguments();
     else if (strcmp(words[2], "logins") == 0) run_logins();
+    else if (strcmp(words[2], "onward") == 0) run_onward();
     else if (strcmp(words[2], "threads") == 0) run_threads(count > 3 ? (unsigned)atoi(words[3]) : 1000);
     else if (strcmp(words[2], "leave") == 0 && count > 3) run_leave(words[3]);
     else if (strcmp(words[2], "arrive") == 0 && count > 3) run_arrive(words[3]);

@@ -45,13 +45,14 @@ int run_leave(const char *name)
     provider self;
     setting how;
     session s;
-    int n;
+    int n, done;
     if (file == NULL) exit(3);
     provider_from_tables(&self, 0);
     for (n = 0; n < PACKAGES; n++) {
         usual_setting(&how, packages[n], NULL);
         how.asked = ISC_REQ_CONFIDENTIALITY | ISC_REQ_INTEGRITY | ISC_REQ_REPLAY_DETECT | ISC_REQ_SEQUENCE_DETECT;
-        if (!CHECK(establish(&self, &how, &s), "%s: client %s, server %s", packages[n], status_name((uint32_t)s.client_status),
+        done = establish(&self, &how, &s);
+        if (!CHECK(done, "%s: client %s, server %s", packages[n], status_name((uint32_t)s.client_status),
                    status_name((uint32_t)s.server_status))) exit(3);
         send_before(file, &self, &s.client);
         leave(file, &self, &s.client);

@@ -25,6 +25,7 @@ fn the_sanitizers_find_nothing_lost_and_nothing_read_outside() {
         &["exports"],
         &["arguments"],
         &["logins"],
+        &["onward"],
         &["threads", "64"],
     ] {
         run_part(
@@ -54,7 +55,13 @@ fn valgrind_finds_nothing_lost_and_nothing_undefined() {
         "--errors-for-leak-kinds=definite,indirect",
         "--error-exitcode=99",
     ];
-    for part in [&["few"][..], &["exports"], &["arguments"], &["logins"]] {
+    for part in [
+        &["few"][..],
+        &["exports"],
+        &["arguments"],
+        &["logins"],
+        &["onward"],
+    ] {
         run_part(&realm, &valgrind, &made, part);
     }
 }

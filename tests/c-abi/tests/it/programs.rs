@@ -109,6 +109,11 @@ fn identities_of_every_form_log_in_and_what_is_not_there_is_refused_with_its_rea
     part(&["logins"]);
 }
 
+#[test]
+fn a_chain_of_services_goes_on_as_its_client_and_without_delegation_not_at_all() {
+    part(&["onward"]);
+}
+
 /// Each run of the program is a process of its own.
 #[test]
 fn contexts_go_from_one_process_to_another_that_has_the_same_key() {

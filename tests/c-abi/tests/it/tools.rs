@@ -205,6 +205,7 @@ pub(crate) fn compile(folder: &Path, flags: &[&str]) -> PathBuf {
         "truncated",
         "logins",
         "moving",
+        "onward",
         "threads",
     ] {
         command.arg(sources.join(format!("{name}.c")));
