@@ -46,6 +46,13 @@ static void describe(const place *at, const setting *how, char *text, size_t roo
              identities[at->identity], bound[how->bindings]);
 }
 
+/* Attributes that nobody has without asking, and those that both sides have or neither, by the same bits. NTLM does not tell
+ * the server whether signatures are for order and replays too. */
+enum {
+    unasked = ISC_RET_DELEGATE | ISC_RET_CONFIDENTIALITY | ISC_RET_IDENTIFY | ISC_RET_USED_DCE_STYLE,
+    agreed = ISC_RET_DELEGATE | ISC_RET_MUTUAL_AUTH | ISC_RET_CONFIDENTIALITY | ISC_RET_USED_DCE_STYLE
+};
+
 /* What a program looks at before it goes on. */
 static void check_attributes(const provider *self, const place *at, const session *s, const setting *how, const char *name)
 {
@@ -54,6 +61,10 @@ static void check_attributes(const provider *self, const place *at, const sessio
     CtxtHandle client = s->client, server = s->server;
     CHECK((s->client_attributes & wanted) == wanted, "%s: got 0x%08X, not all of 0x%08X", name, (unsigned)s->client_attributes,
           (unsigned)wanted);
+    CHECK((s->client_attributes & unasked & ~flag_sets[at->flags].asked) == 0, "%s: got 0x%08X, and nobody asked for all of it", name,
+          (unsigned)s->client_attributes);
+    CHECK(((s->client_attributes ^ s->server_attributes) & agreed) == 0, "%s: the client has 0x%08X and the server 0x%08X", name,
+          (unsigned)s->client_attributes, (unsigned)s->server_attributes);
     CHECK(!how->allocate == !(s->client_attributes & ISC_RET_ALLOCATED_MEMORY), "%s: ALLOCATED_MEMORY is wrong in 0x%08X", name,
           (unsigned)s->client_attributes);
     CHECK_STATUS(query(self, &client, SECPKG_ATTR_FLAGS, &flags), SEC_E_OK, name);
