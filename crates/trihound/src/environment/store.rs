@@ -7,6 +7,7 @@ use trihound_krb5::{
     StoreError,
 };
 use trihound_sansio::Timestamp;
+use trihound_sspi::thread_account;
 
 use super::ccache::{self, Cache, CacheVersion};
 use super::keytab::NamedKeytab;
@@ -154,6 +155,10 @@ impl UserStore {
         }
         // Read after its version was taken: a change between the two is seen at the next call.
         let content = cache.read()?.map(Arc::new);
+        // What a client let the thread read that acts for it is not the process's: it may be the client's own file.
+        if thread_account().is_some() {
+            return Ok(content);
+        }
         let mut held = self.held();
         match version {
             Some(version) => {
@@ -209,8 +214,12 @@ fn is_initial(credentials: &Credentials) -> bool {
 }
 
 impl UserStore {
-    /// Makes the default cache with its first ticket, unless there is one.
+    /// Makes the default cache with its first ticket, unless there is one, or the thread acts as a client.
     fn make_cache(&self, first: &Arc<Credentials>) -> Result<bool, StoreError> {
+        // What the thread made now would be the file of the client that it acts for, with tickets of the process.
+        if thread_account().is_some() {
+            return Ok(false);
+        }
         let Some(cache) = self.default_cache()? else {
             return Ok(false);
         };
@@ -343,5 +352,60 @@ impl CredentialStore for UserStore {
 
     fn client_keytab(&self) -> Result<Arc<Keytab>, StoreError> {
         self.client_keytab.read()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use trihound_sspi::{
+        AccessToken, AssumedIdentity, Error, ImpersonationLevel, SecurityFunctionTable,
+        ThreadIdentity,
+    };
+
+    use super::*;
+
+    struct Somebody;
+
+    impl AssumedIdentity for Somebody {
+        fn account(&self) -> &'static str {
+            "somebody"
+        }
+
+        fn revert(&self) {}
+
+        fn resume(&self) {}
+    }
+
+    struct Everybody;
+
+    impl ThreadIdentity for Everybody {
+        fn assume(&self, _: &AccessToken) -> Result<Option<Box<dyn AssumedIdentity>>, Error> {
+            Ok(Some(Box::new(Somebody)))
+        }
+    }
+
+    #[test]
+    fn what_is_read_as_a_client_is_not_kept_for_the_process() {
+        let path = std::env::temp_dir().join(format!("trihound-held-{}", std::process::id()));
+        let client = Principal::parse("service@EXAMPLE.TEST", None).unwrap();
+        let content = CredentialCache::new(client.clone()).to_bytes().unwrap();
+        fs::write(&path, content.expose()).unwrap();
+        // Until the next change would show in the file's times.
+        std::thread::sleep(Duration::from_millis(if cfg!(unix) { 150 } else { 2_600 }));
+        let none = path.with_extension("keytab");
+        let store = UserStore::new(CacheName::File(path.clone()), none.clone(), none);
+        let table = SecurityFunctionTable::builder().thread_identity(Arc::new(Everybody));
+        let table = table.build().unwrap();
+        let level = ImpersonationLevel::Impersonation;
+        let token = AccessToken::new("Kerberos", "somebody@EXAMPLE.TEST", "EXAMPLE.TEST", level);
+        let acting = table.impersonate_token(&Arc::new(token)).unwrap();
+        assert_eq!(store.default_principal().unwrap(), Some(client.clone()));
+        assert!(store.held().is_empty());
+        drop(acting);
+        assert_eq!(store.default_principal().unwrap(), Some(client));
+        assert_eq!(store.held().len(), 1);
+        fs::remove_file(&path).unwrap();
     }
 }

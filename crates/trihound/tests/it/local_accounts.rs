@@ -1,10 +1,12 @@
 //! Which client has which account on this machine, and who is impersonated at all.
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 
 use trihound::Error;
-use trihound::environment::{LocalAccountError, LocalAccounts};
-use trihound::krb5::{Config, NoIncludes, Profile};
+use trihound::environment::{CacheName, LocalAccountError, LocalAccounts, UserStore};
+use trihound::krb5::{Config, CredentialStore, NoIncludes, Profile};
 use trihound::sspi::{
     AccessToken, ImpersonationLevel, InitiatorRequirements, SecurityStatus, ThreadIdentity,
     thread_account, thread_token,
@@ -12,7 +14,8 @@ use trihound::sspi::{
 
 use crate::impersonation::{Service, is_root};
 use crate::programs::config;
-use crate::support::REALM;
+use crate::store::login;
+use crate::support::{Directory, REALM};
 
 fn token(package: &str, client: &str) -> AccessToken {
     AccessToken::new(package, client, REALM, ImpersonationLevel::Impersonation)
@@ -122,4 +125,27 @@ fn a_client_that_allows_identification_only_is_not_acted_for() {
         "{error}"
     );
     assert!(thread_token().is_none());
+}
+
+/// A cache that is made while the thread has the client's account would be the client's to read.
+#[test]
+fn a_cache_of_the_process_is_not_made_as_the_client() {
+    if !is_root() {
+        return;
+    }
+    let directory = Directory::new();
+    fs::set_permissions(&directory.0, fs::Permissions::from_mode(0o777)).unwrap();
+    let path = directory.0.join("cc");
+    let none = directory.0.join("keytab");
+    let store = || UserStore::new(CacheName::File(path.clone()), none.clone(), none.clone());
+    let store = store().making_cache();
+    let ticket = login(None);
+    let acting = Service::new().context_with("nobody").impersonate().unwrap();
+    assert_eq!(acting.account(), Some("nobody"));
+    store.store(&ticket).unwrap();
+    drop(acting);
+    assert!(!path.exists());
+    assert_eq!(store.tickets(&ticket.client).unwrap().len(), 1, "in memory");
+    store.store(&ticket).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().uid(), 0);
 }

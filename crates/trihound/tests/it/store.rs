@@ -15,7 +15,7 @@ use trihound_crypto::OsRandom;
 
 use crate::support::{Directory, REALM, alice, realm};
 
-fn login(service: Option<&str>) -> Arc<Credentials> {
+pub(crate) fn login(service: Option<&str>) -> Arc<Credentials> {
     let realm = realm();
     let environment = Environment::new(
         Arc::new(SystemClock),
