@@ -34,6 +34,7 @@ if [ -z "$library" ]; then
   target=$(cd "$here" && cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
   library=$target/release/$name
 fi
+[ -f "$library" ] || fail "there is no library $library"
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$here/../../Cargo.toml" | head -n 1)
 
 install -d "$destdir$libdir/pkgconfig" "$destdir$prefix/include"

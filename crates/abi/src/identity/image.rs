@@ -247,9 +247,14 @@ impl Parts {
 
     /// The image. The packed credentials stand last, so that they can grow when they are encrypted.
     pub(crate) fn image(&self) -> Result<SecretBytes, Error> {
+        // In the kind of text that the flags announce, which the packed credentials may be in too.
+        let is_wide = is_wide(self.flags);
         let bytes = |text: &Option<String>| -> Vec<u8> {
             let text = text.as_deref().unwrap_or_default();
-            text.encode_utf16().flat_map(u16::to_ne_bytes).collect()
+            match is_wide {
+                true => text.encode_utf16().flat_map(u16::to_ne_bytes).collect(),
+                false => text.as_bytes().to_vec(),
+            }
         };
         let (user, domain, list) = (
             bytes(&self.user),

@@ -306,6 +306,16 @@ fn the_form_of_one_piece_reads_back() {
     assert!(given.password.is_none());
 }
 
+/// What came in bytes goes out in bytes: the flags say which, for the names and for the password.
+#[test]
+fn the_form_of_one_piece_keeps_its_kind_of_text() {
+    let mut parts = image_of(None);
+    parts.flags = ANSI;
+    parts.packed = "pässword".as_bytes().to_vec().into();
+    let again = image::parts(parts.image().unwrap().expose()).unwrap();
+    assert_is_alice(&read_image(again.image().unwrap().expose()).unwrap());
+}
+
 #[test]
 fn packed_credentials_may_be_the_password_itself() {
     let mut parts = image_of(None);

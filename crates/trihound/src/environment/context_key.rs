@@ -138,6 +138,7 @@ fn check_mode(_path: &Path) -> Result<(), ContextKeyError> {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;

@@ -111,9 +111,36 @@ pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
 /// Writes a file whole or not at all, readable by its owner only: into a new file beside it, which
 /// is then renamed over it.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, |_| Ok(()))
+}
+
+/// As [`write_atomically`], over a file that is there and keeps its owner, its group and its mode: whoever could read
+/// it reads on. Where they cannot be given, nothing is changed.
+pub(crate) fn write_in_place_of(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, |new| {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt, fchown};
+            let (old, own) = (fs::metadata(path)?, new.metadata()?);
+            if (old.uid(), old.gid()) != (own.uid(), own.gid()) {
+                fchown(new, Some(old.uid()), Some(old.gid()))?;
+            }
+            new.set_permissions(old.permissions())?;
+        }
+        #[cfg(not(unix))]
+        let _ = new;
+        Ok(())
+    })
+}
+
+fn replace(
+    path: &Path,
+    bytes: &[u8],
+    prepare: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let (temporary, mut file) = create_beside(path)?;
-    let written = file
-        .write_all(bytes)
+    let written = prepare(&file)
+        .and_then(|()| file.write_all(bytes))
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
@@ -246,6 +273,26 @@ fn overwrite(file: &mut File, length: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_written_anew_keeps_its_owner_and_its_mode() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+        let path = std::env::temp_dir().join(format!("trihound-in-place-{}", std::process::id()));
+        fs::write(&path, b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        // Only root can give a file away.
+        let _ = chown(&path, Some(1), Some(1));
+        let before = fs::metadata(&path).unwrap();
+        write_in_place_of(&path, b"new").unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(
+            (before.uid(), before.gid(), before.mode()),
+            (after.uid(), after.gid(), after.mode())
+        );
+        fs::remove_file(&path).unwrap();
+    }
 
     /// Conformance row 116: mode 0600, and never half a file.
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use trihound_ntlm::{Account, NtHash, NtlmAccounts, NtlmPasswordChange, VerifierFailure};
 use trihound_secret::{SecretBytes, SecretString, constant_time_eq};
 
-use super::files::{read_bounded, write_atomically};
+use super::files::{read_bounded, write_in_place_of};
 use super::names::shown;
 use super::ntlm::{Accounts, NtlmAccountFiles};
 
@@ -126,7 +126,7 @@ fn rewrite(
             "it was changed by somebody else meanwhile; try again",
         ));
     }
-    write_atomically(&path, new.expose())
+    write_in_place_of(&path, new.expose())
 }
 
 /// Whether the third field is the secret that the account was found with.
