@@ -21,6 +21,7 @@ mod keytab;
 mod local_accounts;
 mod packages;
 mod password;
+mod plain_credentials;
 mod programs;
 mod refused;
 mod remote_verifier;
