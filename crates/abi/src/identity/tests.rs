@@ -366,6 +366,7 @@ fn every_length_and_offset_of_an_image_is_held_against_it() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "no unsafe code of its own, and minutes there")]
 fn a_part_that_is_longer_than_its_length_can_say_is_refused() {
     let parts = image::Parts::new(Some("a".repeat(40_000)), None);
     assert_eq!(
